@@ -163,7 +163,18 @@ class Names:
         return Part("dimm", modules[0]) if len(modules) == 1 else SYSTEM
 
     def _frame(self, number: str) -> Part:
-        return self._address(f"{int(number, 16) * _FRAME_BYTES:x}")
+        return self._address(_of_frame(number))
+
+    def candidates(self, names: str, name: str) -> tuple[str, ...]:
+        """The memory modules of which one is meant, if a physical address is given that several share; else none."""
+        if names not in ("address", "frame"):
+            return ()
+        modules = self.addresses().modules(int(name if names == "address" else _of_frame(name), 16))
+        return modules if len(modules) > 1 else ()
+
+
+def _of_frame(number: str) -> str:
+    return f"{int(number, 16) * _FRAME_BYTES:x}"
 
 
 def _slot(address: str) -> tuple[int, str, str | None] | None:

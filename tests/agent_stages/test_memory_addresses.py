@@ -105,6 +105,7 @@ def test_an_address_of_interleaved_modules_belongs_to_one_of_them(text: str) -> 
             "gives 1024 MiB of the kernel's memory to no module",
         ),
         (OWN_RANGES.replace("Device Handle: 0x0012", "Device Handle: 0x0044"), "that it does not list (0x0044)"),
+        (TWO + mapped("0x20", "0x0011", *LOW) * 1025, "lists 1025 ranges"),
         (OWN_RANGES.replace("Ending Address: 0x000bfffffff", "Ending Address: <OUT OF SPEC>"), "can't be read"),
         (OWN_RANGES.replace("Starting Address: 0x00080000000", "Starting Address: 0x000f0000000"), "can't be read"),
     ],
@@ -220,6 +221,7 @@ def test_an_address_in_the_kernels_log_names_its_module(line: str, text: str, co
     found = kmsg_recording.findings(f"<6>[    1.000000] {line}\n", names)
     assert found is not None
     assert [(one.code, one.component) for one in found] == [("memory.uncorrected", component)]
+    assert ("one of DIMM_A1, DIMM_B1, interleaved" in found[0].message) == (text is INTERLEAVED)
 
 
 @pytest.mark.parametrize(("where", "component"), [("", "DIMM_B1"), ("  DIMM location: BANK A DIMM_A1", "DIMM_A1")])

@@ -23,11 +23,12 @@ Key = tuple[str, wire.Severity, str, str]
 @dataclass
 class Tally:
     """How many errors of one kind one device had. `quoted` holds the first of each wording; its key is the message
-    without its numbers."""
+    without its numbers. `candidates` are memory modules of which one is meant."""
 
     by_lines: int = 0
     by_reports: int = 0
     quoted: dict[str, str] = field(default_factory=dict)
+    candidates: set[str] = field(default_factory=set)
 
     @property
     def count(self) -> int:
@@ -47,6 +48,7 @@ class Tally:
     def join(self, other: Tally) -> None:
         self.by_lines += other.by_lines
         self.by_reports += other.by_reports
+        self.candidates |= other.candidates
         for shape, said in other.quoted.items():
             if len(self.quoted) < QUOTED:
                 self.quoted.setdefault(shape, said)
@@ -69,6 +71,7 @@ class Tallies:
         of_parts: dict[tuple[str, wire.Severity, Part], Tally] = {}
         for (code, severity, kind, name), tally in said.items():
             part = names.part(kind, name)
+            tally.candidates.update(names.candidates(kind, name))
             weight = wire.Severity.WARNING if names.never_fails_the_host(part) else severity
             of_parts.setdefault((code, weight, part), Tally()).join(tally)
         return [
@@ -83,7 +86,8 @@ def _by_number(severity: wire.Severity, tally: Tally) -> wire.Severity:
 
 def _finding(code: str, severity: wire.Severity, part: Part, tally: Tally) -> wire.Finding:
     often = f" ({tally.count} times)" if tally.count > 1 else ""
-    message = f"{part.name}: the kernel said: {'; '.join(tally.quoted.values())}{often}"
+    one_of = f" (one of {', '.join(sorted(tally.candidates))}, interleaved)" if tally.candidates else ""
+    message = f"{part.name}{one_of}: the kernel said: {'; '.join(tally.quoted.values())}{often}"
     return findings.make(
         code, part.kind, part.name, message, value=float(tally.count), unit="messages", severity=severity
     )

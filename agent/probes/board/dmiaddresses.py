@@ -23,6 +23,8 @@ MIB = 1024 * 1024
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{1,16}")
 # Boards list an empty slot with addresses from 0 to 0, of which dmidecode makes one KiB (Intel D945, Sony VAIO).
 _NOTHING_BYTES = 1024
+# No board has so many; the time to compare them grows with the square.
+_MOST = 1024
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def _entries(structures: list[Structure], modules: dict[str, wire.Dimm]) -> list
     listed = [one for one in structures if one.kind == 20]
     if not listed:
         raise _Unusable("the firmware lists no addresses of modules (SMBIOS type 20)")
+    if len(listed) > _MOST:
+        raise _Unusable(f"the firmware lists {len(listed)} ranges of addresses (SMBIOS type 20)")
     found = [entry for one in listed if (entry := _entry(one, modules)) is not None]
     if not found:
         raise _Unusable("the addresses of modules that the firmware lists (SMBIOS type 20) are empty")
