@@ -93,6 +93,6 @@ def test_it_says_by_which_limit() -> None:
 def test_a_stage_fails_by_what_the_kernel_said_of_one_module(tmp_path: Path) -> None:
     logged = SimpleNamespace(take=lambda names: [found("memory.corrected", 11.0)])
     book = CounterBook([], tmp_path / "counters.json")
-    runtime: Any = SimpleNamespace(directory=tmp_path, kernel_log=logged, names=lambda: None, book=book)
+    runtime: Any = SimpleNamespace(root=tmp_path, directory=tmp_path, kernel_log=logged, names=lambda: None, book=book)
     (one,) = attempt._findings_around(context("Memory", tmp_path), None, [], 60.0, runtime)
     assert (one.severity, one.component) == (CRITICAL, "DIMM_A1")
