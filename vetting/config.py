@@ -15,6 +15,7 @@ from hosts import specpaths, yamllines
 from vetting import targets
 from vetting.loginconfig import Login
 from vetting.netboxconfig import NetBox
+from vetting.powercommands import Name, PowerCommand
 from vetting.section import Section
 from vetting.targets import AnyTarget
 
@@ -96,6 +97,9 @@ class Deadlines(Section):
 class Wake(Section):
     repeat: Annotated[int, Field(ge=1, le=100)] = 5
     interval_s: Annotated[float, Field(ge=1)] = 10
+    commands: dict[Name, PowerCommand] = Field(
+        default={}, description="Programs that hosts with the wake driver `command` choose from, by name."
+    )
 
 
 class Retention(Section):
