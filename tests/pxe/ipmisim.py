@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -69,35 +70,63 @@ class Simulator:
         (self.directory / "power").write_text(power)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where it listens, and the command that starts another one there, such as in a network namespace."""
+
+    address: str
+    port: int
+    enter: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Account:
+    """The user, an operator, and the BMC's key Kg, if it has one."""
+
+    user: str = "admin"
+    password: str = "sesame"
+    kg: str = ""
+
+
 @contextmanager
-def simulated(directory: Path, *, user: str = "admin", password: str = "sesame", kg: str = "") -> Iterator[Simulator]:
+def simulated(directory: Path, account: Account = Account()) -> Iterator[Simulator]:
+    """For tests: on loopback, with a chassis that keeps what it was asked."""
     for tool in ("ipmi_sim", "ipmitool"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed: apt install openipmi ipmitool")
     simulator = Simulator(directory, _free_port())
-    _write(simulator, user, password, kg)
+    (directory / "asked").touch()
+    simulator.turn("0")
+    with serving(directory, Place("127.0.0.1", simulator.port), account, _CHASSIS.format(directory=directory)):
+        yield simulator
+
+
+@contextmanager
+def serving(directory: Path, place: Place, account: Account, chassis: str) -> Iterator[None]:
+    """ipmi_sim itself. `chassis` is the script that it calls."""
+    _write(directory, place, account, chassis)
     with (directory / "said").open("w") as said:
-        files = ["-c", directory / "lan.conf", "-f", directory / "emulated", "-s", directory / "state"]
-        process = subprocess.Popen(["ipmi_sim", *files, "-n"], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        files = ["-c", str(directory / "lan.conf"), "-f", str(directory / "emulated"), "-s", str(directory / "state")]
+        process = subprocess.Popen(
+            [*place.enter, "ipmi_sim", *files, "-n"], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        )
         try:
-            _wait_until_bound(process, simulator)
-            yield simulator
+            _wait_until_bound(process, directory, place.port)
+            yield
         finally:
             process.kill()
             process.wait()
 
 
-def _write(simulator: Simulator, user: str, password: str, kg: str) -> None:
-    directory, chassis = simulator.directory, simulator.directory / "chassis"
-    chassis.write_text(_CHASSIS.format(directory=directory))
-    chassis.chmod(0o755)
-    key = f'bmc_key "{kg}"' if kg else ""
-    place = {"address": "127.0.0.1", "port": simulator.port, "chassis": chassis}
-    (directory / "lan.conf").write_text(_LAN.format(**place, user=user, password=password, key=key))
+def _write(directory: Path, place: Place, account: Account, chassis: str) -> None:
+    script = directory / "chassis"
+    script.write_text(chassis)
+    script.chmod(0o755)
+    key = f'bmc_key "{account.kg}"' if account.kg else ""
+    named = {"address": place.address, "port": place.port, "user": account.user, "password": account.password}
+    (directory / "lan.conf").write_text(_LAN.format(**named, chassis=script, key=key))
     (directory / "emulated").write_text(_EMULATED)
     (directory / "state").mkdir()
-    (directory / "asked").touch()
-    simulator.turn("0")
 
 
 def _free_port() -> int:
@@ -107,10 +136,11 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_bound(process: subprocess.Popen[bytes], simulator: Simulator) -> None:
-    """By the kernel's table of UDP sockets."""
+def _wait_until_bound(process: subprocess.Popen[bytes], directory: Path, port: int) -> None:
+    """By the kernel's table of UDP sockets of its network namespace."""
     until = time.monotonic() + 20
-    while f":{simulator.port:04X} " not in Path("/proc/net/udp").read_text():
-        said = (simulator.directory / "said").read_text()[-500:]
-        assert process.poll() is None and time.monotonic() < until, f"ipmi_sim did not come up: {said}"
+    while f":{port:04X} " not in Path(f"/proc/{process.pid}/net/udp").read_text():
+        said = (directory / "said").read_text()[-500:]
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"ipmi_sim did not come up: {said}")
         time.sleep(0.02)

@@ -13,7 +13,7 @@ from hosts.wakemethods import Verb
 from pxe.wake import power
 from pxe.wake.drivers import ipmi
 from pxe.wake.shape import Refused, WakeProblem
-from tests.pxe.ipmisim import Simulator, simulated
+from tests.pxe.ipmisim import Account, Simulator, simulated
 from tests.rows import a_host
 
 pytestmark = pytest.mark.django_db
@@ -107,5 +107,5 @@ def test_what_is_no_refusal_is_tried_again(
 
 
 def test_a_bmc_with_a_key_takes_it(tmp_path: Path) -> None:
-    with simulated(tmp_path, kg="open") as bmc:
+    with simulated(tmp_path, Account(kg="open")) as bmc:
         assert power.is_on(host_of(bmc, kg_env="VETTING_BMC_KG")) is False

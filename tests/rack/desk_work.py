@@ -29,6 +29,8 @@ def register(
     writable: list[str],
     destructive: bool,
     wake: str,
+    wake_options: dict[str, Any],
+    cycle_hung: bool,
     profile: str,
 ) -> None:
     """`expected` is checked as the admin's form checks it."""
@@ -37,6 +39,8 @@ def register(
         expected=expected and expectations.normalise(expected),
         destructive_allowed=destructive,
         wake_method=wake,
+        wake_options=wake_options,
+        cycle_hung=cycle_hung,
         profile_name=profile,
     )
     HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in macs])

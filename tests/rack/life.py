@@ -193,7 +193,8 @@ class Life:
         if state in ENDS:
             return True
         if state == "Failed":
-            grace_s = REBOOT_GRACE_S if _is_rebooting(snapshot["rungs"]) else HOLD_GRACE_S
+            comes_back = self._rack.machine.cycle_hung or _is_rebooting(snapshot["rungs"])
+            grace_s = REBOOT_GRACE_S if comes_back else HOLD_GRACE_S
             return time.time() > self._events[-1]["at"] + grace_s
         waits_for_nobody = not self._steps and not self._key_is_untried() and self._steps_took_effect()
         return state == "FailedHolding" and waits_for_nobody

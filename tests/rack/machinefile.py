@@ -322,6 +322,7 @@ class Machine(Part):
     bmc: Bmc = Bmc()
     bench: Shortage = Shortage()
     wake: Literal["magic-packet", "operator", "ipmi", "redfish"] = "magic-packet"
+    cycle_hung: bool = False
     destructive: bool = False
     profile: str = "quick"
     durations: Literal["short", "real"] = "short"
@@ -337,8 +338,8 @@ class Machine(Part):
     def _what_the_rack_cannot_do_is_refused(self) -> Machine:
         if not self.nics:
             raise ValueError("nics: a machine needs at least one, or it cannot boot over the network")
-        if self.wake in ("ipmi", "redfish"):
-            raise ValueError(f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator")
+        if self.cycle_hung and self.wake not in ("ipmi", "redfish"):
+            raise ValueError(f"cycle_hung: wake: {self.wake} can't power-cycle the machine; ipmi and redfish can")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from tests.rack import guestport, netns, pcie
 from tests.rack.errors import RackBroken
 from tests.rack.machinefile import Machine
 from tests.rack.netns import Namespace
+from tests.rack.remote_power import PASSWORD_VARIABLE
 
 Profiles = Mapping[str, Mapping[str, Any]]
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,8 @@ class Orchestrator:
             "VETTING_SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_URL": f"sqlite:///{self.data / 'vetting.sqlite3'}",
             "PYTHONUNBUFFERED": "1",
+            # IPMI takes 20 characters at most.
+            PASSWORD_VARIABLE: secrets.token_hex(8),
         }
         for inherited in ("VETTING_TESTING", "DJANGO_SETTINGS_MODULE"):
             self.env.pop(inherited, None)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.rack import directboot, durations, expected, netns, ssh, starve, warden
+from tests.rack import directboot, durations, expected, netns, remote_power, ssh, starve, warden
 from tests.rack.bay import Bay
 from tests.rack.desk import Desk
 from tests.rack.errors import RackBroken
@@ -32,7 +32,7 @@ from tests.rack.vm import VirtualMachine
 from tests.rack.wake import WakeListener
 
 DEFAULT_IMAGE = ROOT / "var" / "image"
-_WAKE_METHODS = {"magic-packet": "wol", "operator": "operator"}
+_WAKE_METHODS = {"magic-packet": "wol", "operator": "operator", "ipmi": "ipmi", "redfish": "redfish"}
 
 
 class Rack:
@@ -90,6 +90,20 @@ class Rack:
         undo.callback(self.vm.unplug)
         self.vm.plug_in()
         undo.callback(WakeListener(self.namespace, self._hear_magic_packet).close)
+        self._plug_in_remote_power(undo)
+
+    def _plug_in_remote_power(self, undo: ExitStack) -> None:
+        """The BMC's port on the network, for a machine that is woken by it."""
+        buttons = remote_power.Buttons(self.vm, self.progress.say, self._break)
+        directory = self.directory / "bmc"
+        if self.machine.wake == "ipmi":
+            password = self.orchestrator.env[remote_power.PASSWORD_VARIABLE]
+            undo.enter_context(remote_power.ipmi(directory, self.namespace, buttons, password))
+        elif self.machine.wake == "redfish":
+            undo.enter_context(remote_power.redfish(directory, self.namespace, buttons))
+
+    def _break(self, error: RackBroken) -> None:
+        self.broken = error
 
     def open_dashboard(self, port: int) -> int:
         """Makes the dashboard reachable at 127.0.0.1:`port` of the world outside until the rack ends; the
@@ -108,6 +122,8 @@ class Rack:
             writable=expected.writable_serials(self.machine),
             destructive=self.machine.destructive,
             wake=_WAKE_METHODS[self.machine.wake],
+            wake_options=remote_power.OPTIONS.get(self.machine.wake, {}),
+            cycle_hung=self.machine.cycle_hung,
             profile=self.machine.profile,
         )
 

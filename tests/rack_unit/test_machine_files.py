@@ -75,8 +75,9 @@ def test_a_bad_sector_beyond_the_end_of_the_disk_is_refused() -> None:
     assert "bad_sectors: LBA 2048 is beyond the end of S, whose last is 2047" in refusal(disks=[disk])
 
 
-def test_a_way_to_wake_that_the_rack_lacks_is_refused() -> None:
-    assert "wake: redfish is not supported yet by the rack" in refusal(wake="redfish")
+def test_a_way_to_wake_that_cannot_cycle_is_refused_to_a_machine_that_is_to_be_cycled() -> None:
+    assert "wake: magic-packet can't power-cycle the machine" in refusal(cycle_hung=True)
+    assert machine(wake="ipmi", cycle_hung=True).cycle_hung
 
 
 def test_an_untouched_disk_must_be_one_of_the_disks() -> None:
