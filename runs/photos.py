@@ -77,13 +77,13 @@ def remove(run: Run, name: str, who: str) -> None:
 
 
 def may_have(run: Run) -> bool:
-    """Not while a run waits, and not when the files of the run were removed."""
-    return run.state != State.QUEUED and run.files_removed_at is None
+    """When the run is over or its host is held, unless the files of the run were removed."""
+    return (run.is_over or run.state == State.FAILED_HOLDING) and run.files_removed_at is None
 
 
 def _refuse_if_full(run: Run, kept_as: str) -> None:
     if not may_have(run):
-        raise Refused(f"run {run.pk} takes no photos: it has not begun, or its files were removed")
+        raise Refused(f"run {run.pk} takes no photos: it goes on, or its files were removed")
     if of(run).exclude(name=kept_as).count() >= bounds.PHOTOS.most:
         raise Refused(f"run {run.pk} has {bounds.PHOTOS.most} photos already: remove one first")
 

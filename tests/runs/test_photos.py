@@ -154,6 +154,12 @@ def test_a_viewer_sees_photos_and_can_neither_add_nor_remove_one(operator: Clien
     assert of(run) == [name]
 
 
+def test_a_run_that_goes_on_takes_none(operator: Client) -> None:
+    run = factories.in_storage()
+    assert b"it goes on" in sent(operator, run, PNG).content
+    assert "Add the photo" not in operator.get(f"/runs/{run.pk}/").content.decode()
+
+
 def _files() -> list[Path]:
     from django.conf import settings
 
