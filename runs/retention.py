@@ -3,7 +3,8 @@
 Artifacts older than `artifacts.retention_days` are removed with their rows, logs older than `logs.retention_days`
 without. If the files of all runs take more than `janitor.most_gb`, those of the oldest runs go, too. Runs,
 hosts, stages, findings, measurements and differences stay for ever; of measurements the single values only for
-`measurements.keep_every_value_days`, if the operator sets it. A sweep takes longer the more files there are, so it is a
+`measurements.keep_every_value_days`, if the operator sets it. Then the database gives back to the disk what it does not
+need (`runs/database/compact.py`). A sweep takes longer the more files there are, so it is a
 job.
 """
 
@@ -26,7 +27,7 @@ from django.utils import timezone
 from hosts import previews
 from runs import jobs
 from runs.bench import faults
-from runs.database import commits
+from runs.database import commits, compact
 from runs.files import logs as logfiles
 from runs.files.old_logs import Walk
 from runs.machine import HELD, LIVE
@@ -80,8 +81,9 @@ def sweep_a_while() -> str:
     Job.objects.filter(due_at=None, handed_at=None, is_long=False, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
     until, position = time.monotonic() + SWEEP_FOR_S, _position()
     removed = len(sweep(until=until, position=position)) + sweep_values(until=until)
+    given = compact.give_back(until)
     has_moved = _position() not in (0, position)
-    return jobs.AGAIN if (removed or has_moved) and time.monotonic() > until else ""
+    return jobs.AGAIN if (removed or given or has_moved) and time.monotonic() > until else ""
 
 
 def sweep(*, dry_run: bool = False, until: float = float("inf"), position: int = 0) -> list[Removal]:

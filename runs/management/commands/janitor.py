@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from runs import retention
+from runs.database import compact
 
 
 class Command(BaseCommand):
@@ -24,4 +25,7 @@ class Command(BaseCommand):
         verb = "would go" if dry_run else "removed"
         if values := retention.sweep_values(dry_run=dry_run):
             self.stdout.write(f"{values} single values of measurements {verb}")
+        given = compact.space().too_much if dry_run else compact.give_back()
+        if given:
+            self.stdout.write(f"{given} bytes of the database {'would go' if dry_run else 'went'} back to the disk")
         self.stdout.write(f"{files}, {sum(item.size for item in removed)} bytes {verb}")
