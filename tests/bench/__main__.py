@@ -10,10 +10,12 @@ from tests.bench import (
     agent_cost,
     agents,
     boot,
+    compact,
     idle,
     imports,
     ingest,
     kernel_to_claim,
+    messages,
     one_round,
     overhead,
     pages,
@@ -30,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agent": lambda options: agent_cost.main(options.seconds, options.json),
     "agents": agents.main,
     "boot": lambda options: boot.main(options.rounds, as_json=options.json),
+    "compact": lambda options: compact.main(),
     "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
@@ -37,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernel_to_claim": lambda options: kernel_to_claim.main(
         options.image, options.rounds, options.icount, options.json
     ),
+    "messages": lambda options: messages.main(),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from agent.contract import codec, wire
-from tests.bench import agents, fleet
+from tests.bench import fleet, web
 from tests.ports import free_port
 
 LARGEST_BYTES = 2 * 1024 * 1024
@@ -27,15 +27,11 @@ def main() -> None:
         port = free_port()
         fleet.set_up(Path(directory), port)
         loud, calm, third = ((one.run, one.token) for one in fleet.claimed_runs(3))
-        web = agents._start_web("daphne", port)
-        try:
+        with web.started("daphne", port, Path(directory)):
             url = f"http://127.0.0.1:{port}"
             quiet_s = _beats(url, calm, lambda: time.sleep(5))
             took: list[float] = []
             loud_s = _beats(url, calm, lambda: took.extend(_results(url, loud)))
-        finally:
-            web.terminate()
-            web.wait()
         print(f"heartbeats of another host, nothing else going on: {_words(quiet_s)}")
         print(f"the same while one sends {len(took)} results of {LARGEST_BYTES / 2**20:.0f} MiB: {_words(loud_s)}")
         print(f"a large result was answered after {max(took):.2f} s at worst")
