@@ -28,7 +28,8 @@ LADDER = tuple(Action)
 
 _FIRST: dict[Action, tuple[str, ...]] = {
     Action.CHECK_CONFIG: (
-        "spec.unexpected", "cpu.slower_than_before", "cpu.slow_clock", "pcie.link_limited", "disk.locked",
+        "spec.unexpected", "cpu.slower_than_before", "cpu.clock_below_before", "cpu.power_below_before",
+        "cpu.slow_clock", "pcie.link_limited", "disk.locked",
         "disk.reserved", "disk.unwritten", "bmc.log_full",
     ),
     Action.UPDATE_FIRMWARE: (

@@ -142,6 +142,16 @@ _SHARED: dict[str, Code] = {
     "cpu.slower_than_before": _part(
         _CRITICAL, "Slower than in its last good run", "Check power supplies, cooling and firmware settings."
     ),
+    "cpu.clock_below_before": _part(
+        _WARNING,
+        "Clock under load below that of its last good run",
+        "Compare the power limits and the settings with those of that run; check cooling and supplies.",
+    ),
+    "cpu.power_below_before": _part(
+        _WARNING,
+        "Draws less power under load than in its last good run",
+        "Compare the power limits in the setup; if they are the same, suspect the supplies or the board's regulators.",
+    ),
     "cpu.slow_clock": _part(
         _CRITICAL, "Slower under load than its base clock", "Check power supplies, firmware settings and cooling."
     ),

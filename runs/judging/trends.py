@@ -64,6 +64,8 @@ class Metric:
 
 METRICS = {
     "cpu_bogo_ops_s": Metric("cpu.slower_than_before", "", "bogo-ops/s", "does", "cpu", same_setting=True),
+    "clock_load_mhz": Metric("cpu.clock_below_before", "", "MHz", "runs at", "cpu", same_setting=True),
+    "power_load_w": Metric("cpu.power_below_before", "", "W", "draws", "cpu", same_setting=True),
     "thermal_resistance_c_w": Metric("thermal.worse_than_before", "", "C/W", "heats up by", "cpu", same_setting=True),
     "seq_read_mb_s": Metric("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
     "raid_drives": Metric("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),

@@ -99,6 +99,24 @@ def test_a_heatsink_that_carries_less_heat_than_it_did_is_found(now: float, foun
     assert cpu("a", "a", thermal_resistance_c_w=(0.30, now)) == found
 
 
+@pytest.mark.parametrize(
+    ("number", "before", "now", "found"),
+    [
+        ("clock_load_mhz", 3000.0, 2750.0, {}),
+        ("clock_load_mhz", 3000.0, 2600.0, {"cpu.clock_below_before": WARNING}),
+        ("clock_load_mhz", 3000.0, 3600.0, {}),
+        ("power_load_w", 150.0, 131.0, {}),
+        ("power_load_w", 150.0, 120.0, {"cpu.power_below_before": WARNING}),
+        ("power_load_w", 150.0, 180.0, {}),
+    ],
+)
+def test_clock_and_power_that_a_cpu_no_longer_sustains_are_a_warning(
+    number: str, before: float, now: float, found: dict[str, wire.Severity]
+) -> None:
+    assert cpu("a", "a", **{number: (before, now)}) == found
+    assert cpu("a", "b", **{number: (before, now)}) == {}
+
+
 def test_a_run_of_another_length_or_microcode_is_no_measure_for_a_cpu() -> None:
     assert cpu("a", "b", cpu_bogo_ops_s=(1000.0, 100.0), thermal_resistance_c_w=(0.3, 3.0)) == {}
 

@@ -32,6 +32,8 @@ class Limits:
     cpu_bogo_ops_s_of_last_good_min_percent: float
     thermal_resistance_c_w_of_last_good_over_percent: float
     thermal_resistance_c_w_of_last_good_max_percent: float
+    clock_load_mhz_of_last_good_warn_percent: float
+    power_load_w_of_last_good_warn_percent: float
     temp_slope_max_c_min: float | None = None
 
 
