@@ -19,6 +19,10 @@ class Frames:
 
     def add(self, first: int, count: int = 1) -> None:
         """Add `count` frames from `first` on."""
+        if count == 1:  # by far the most frequent, where pages are not huge
+            if first < self._most:
+                self._bits[first >> 3] |= 1 << (first & 7)
+            return
         end = min(first + count, self._most)
         low, high = min(-(-first // 8) * 8, end), max(end // 8 * 8, first)
         for frame in chain(range(first, low), range(max(high, low), end)):
