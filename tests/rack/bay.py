@@ -42,6 +42,10 @@ class Bay:
         return self.directory / "tpm.sock"
 
     @property
+    def gdb(self) -> Path:
+        return self.directory / "gdb.sock"
+
+    @property
     def console(self) -> Path:
         return self.directory / "console.log"
 

@@ -79,6 +79,8 @@ class Life:
             raise BadMachineFile(f"{machine.name}: {error}") from error
         self._rack.progress.say(f"run {run} of {machine.name}, profile {machine.profile}")
         snapshot = self._follow()
+        if machine.bad_core and "CPUStress" in self._entered:
+            self._rack.progress.say(f"* {vm.miscalculated()}")
         touched = disks.touched(machine, self._before, disks.digests(machine, vm.bay))
         given_up = {step.serial for step in machine.operator if step.do == "override_wipe" and step.serial}
         return self._seen(snapshot, (touched - given_up) | self._touched_too_early)
@@ -119,6 +121,9 @@ class Life:
             if (after_s := machine.goes_bad_after_s(bad)) is not None:
                 what = f"{bad.dimm} goes bad at {bad.offset_mb:g} MiB: {bad.kind}"
                 yield Planned("Memory", after_s, what, lambda bad=bad: self._rack.vm.go_bad(bad))
+        if machine.bad_core:
+            what = f"core {machine.bad_core.cpu} calculates wrongly with p = {machine.bad_core.p:g}"
+            yield Planned("CPUStress", 0, what, self._rack.vm.miscalculate)
         for event in machine.events:
             what = " ".join(filter(None, (event.do, event.target, event.text)))
             for action in faults.actions(machine, event):

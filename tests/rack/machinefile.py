@@ -294,6 +294,15 @@ def _tpm_version(value: Any) -> Any:
     return {True: "2.0", False: "none"}[value] if isinstance(value, bool) else str(value)
 
 
+class BadCore(Part):
+    """A processor, by the kernel's number, that calculates wrongly with probability `p` at each pass through an
+    instruction of the comparison of the cores, in one kind of `operation` only if that is given."""
+
+    cpu: Annotated[int, Field(ge=0)]
+    p: Annotated[float, Field(gt=0, le=1)]
+    operation: Literal["hash", "cipher", "integer", "float", "compression"] | None = None
+
+
 class Settings(Part):
     """What the machine's setup sets. What is left out is as QEMU has it, and nothing is expected of it."""
 
@@ -316,6 +325,7 @@ class Machine(Part):
     dimms: tuple[Dimm, ...] = ()
     interleaving_kb: Positive | None = None
     bad_ram: tuple[BadRam, ...] = ()
+    bad_core: BadCore | None = None
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
     pcie: Literal["root_ports"] | None = None
@@ -366,6 +376,12 @@ class Machine(Part):
         if self.interleaving_kb and (len(sizes) < 2 or len(set(sizes)) > 1 or sum(sizes) != self.memory_mb):
             wanted = f"two modules or more of one size, {self.memory_mb} MiB together"
             raise ValueError(f"interleaving_kb: needs {wanted}; there are {sizes}")
+        return self
+
+    @model_validator(mode="after")
+    def _the_bad_core_is_there(self) -> Machine:
+        if self.bad_core and self.bad_core.cpu >= self.cpus:
+            raise ValueError(f"bad_core: there is no cpu {self.bad_core.cpu}; the last one is {self.cpus - 1}")
         return self
 
     @model_validator(mode="after")

@@ -48,6 +48,7 @@ def command_line(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
         *_board(machine, bay, cabling),
         *_smbios(machine, bay),
         *_channels(bay),
+        *(("-gdb", f"unix:{bay.gdb},server=on,wait=off") if machine.bad_core else ()),
         *(_bmc(bay) if machine.bmc.present else ()),
         *_nics(machine, cabling),
         *_disks(machine, bay),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tests.rack import accel, cable, disks, qemu, smbios
+from tests.rack.bad_core.injector import Injector
 from tests.rack.bad_ram import GuestMemory
 from tests.rack.bay import Bay
 from tests.rack.bmc.controller import Controller
@@ -47,6 +48,7 @@ class VirtualMachine:
         self._process: subprocess.Popen[bytes] | None = None
         self._memory: GuestMemory | None = None
         self._tpm: Tpm | None = None
+        self._wrong: Injector | None = None
         self._bad_cells = [bad for bad in machine.bad_ram if machine.goes_bad_after_s(bad) is None]
         self._button = threading.Lock()
         self._plugged = ExitStack()
@@ -67,6 +69,8 @@ class VirtualMachine:
 
     def unplug(self) -> None:
         self.cut_power()
+        if self._wrong is not None:
+            self._wrong.close()
         self._forget_memory()
         self._forget_tpm()
         self._plugged.close()
@@ -95,6 +99,20 @@ class VirtualMachine:
             self.bmc.firmware_starts(self._reset)
             self.powered_on_at.append(time.time())
             return True
+
+    def miscalculate(self) -> None:
+        """From now on one of its processors is wrong now and then."""
+        if self.machine.bad_core is not None and self._wrong is None:
+            self._wrong = Injector(self.machine.bad_core, self.bay.guest_port, self.bay.gdb)
+            self._wrong.start()
+
+    def miscalculated(self) -> str:
+        """How often it was. Raises RackBroken if it never was: then the machine was sound."""
+        changed, trouble = (self._wrong.changed, self._wrong.trouble) if self._wrong else ({}, "")
+        if not changed:
+            raise RackBroken(f"no register was ever changed: {trouble or 'the core did not come to such code'}")
+        kinds = ", ".join(f"{kind} {times}" for kind, times in sorted(changed.items()))
+        return f"{sum(changed.values())} registers were changed ({kinds})"
 
     def monitor(self) -> Monitor:
         """Raises QmpError when the machine is off."""
