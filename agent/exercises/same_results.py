@@ -137,14 +137,16 @@ def _repeated(one: Repeated) -> str:
 
 
 def _crashed(when: str, one: Died, package_of: Mapping[int, int]) -> wire.Finding:
-    """Critical if it comes again on this core and on no other; else memory or a fault of ours may be the reason."""
+    """Critical if it comes again on this core and others were tried without it; else memory or a fault of ours may be
+    the reason."""
     name, death = core_name(one.death.core, package_of), one.death
     message = (
         f"{name}: its worker died of {death.signal} in {death.operation or 'its work'} with seed {death.seed}, {when}. "
         f"Repeated, it died {one.again} of {one.tries} times on this core, {one.elsewhere} of {one.elsewhere_tries} "
         "times on others"
     )
-    code = "cpu.core_crashes" if one.again and not one.elsewhere else "system.program_crashed"
+    is_the_core = one.again and one.elsewhere_tries and not one.elsewhere
+    code = "cpu.core_crashes" if is_the_core else "system.program_crashed"
     return findings.make(code, "cpu", name, message, value=one.again + 1)
 
 

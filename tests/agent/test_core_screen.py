@@ -14,7 +14,7 @@ import pytest
 
 from agent.contract import codec, wire
 from agent.core_screen import answers, crew, known_answers, operations
-from agent.core_screen.conductor import COUNTER, Conductor, Screened, Screening
+from agent.core_screen.conductor import COUNTER, Conductor, Died, Screened, Screening
 from agent.core_screen.operations import BY_NAME, REFUTED, Shared
 from agent.exercises import core_self_test, same_results
 from agent.exercises.same_results import Screen
@@ -179,6 +179,13 @@ def test_a_core_on_which_workers_crash_is_named_and_fails_if_it_comes_again(
     assert (found.code, found.component) == (code, f"CPU0 core {CORES[1]}")
     assert "died of SIGSEGV in floats with seed 1" in found.message
     assert check.outcome is (wire.Outcome.FAILED if always else wire.Outcome.NOT_TESTED)
+
+
+@pytest.mark.parametrize("elsewhere", [(0, 0), (2, 2)], ids=["no other core", "other cores, too"])
+def test_a_crash_that_may_be_our_own_blames_no_core(elsewhere: tuple[int, int]) -> None:
+    died = Died(crew.Death(0, "SIGILL", "seals", 1), 5, 5, *elsewhere)
+    check, (found,) = judged(Screened(died=[died], untested={"0": "its worker died of SIGILL"}), {0: [0]})
+    assert (check.outcome, found.code) == (wire.Outcome.NOT_TESTED, "system.program_crashed")
 
 
 @two_cores
