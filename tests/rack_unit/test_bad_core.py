@@ -51,6 +51,7 @@ class FakeStub:
         except OSError:
             return
         buffer = b""
+        client.sendall(gdbstub.packet(b"T02thread:01;"))  # whoever connects stops the machine
         with client:
             while received := client.recv(4096):
                 buffer += received

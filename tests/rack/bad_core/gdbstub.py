@@ -28,7 +28,8 @@ class Stopped:
 
 
 class Stub:
-    """A connection to the stub of one machine. Connecting stops the machine."""
+    """A connection to the stub of one machine. Connecting stops the machine. Nothing is acknowledged: for QEMU, the
+    next command does that."""
 
     def __init__(self, path: Path, timeout_s: float = 10.0) -> None:
         self._timeout_s, self._buffer = timeout_s, b""
@@ -36,8 +37,6 @@ class Stub:
         self._socket.settimeout(timeout_s)
         try:
             self._socket.connect(str(path))
-            self._ask(b"QStartNoAckMode")
-            self._socket.sendall(b"+")
             # Only who has asked for the description may read single registers.
             self._ask(b"qXfer:features:read:target.xml:0,ffb")
         except OSError as error:
@@ -100,9 +99,13 @@ class Stub:
             raise StubError(f"{command.decode()}: {answer[:40]!r}")
 
     def _ask(self, command: bytes) -> bytes:
+        """The answer. What says that the machine has stopped, as after connecting, is none."""
         self._send(command)
         try:
-            return self._receive(self._timeout_s)
+            answer = self._receive(self._timeout_s)
+            while _THREAD.match(answer):
+                answer = self._receive(self._timeout_s)
+            return answer
         except TimeoutError as error:
             raise StubError(f"{command.decode()}: no answer") from error
 

@@ -21,12 +21,13 @@ from tests.rack.machinefile import BadCore
 PASSES_PER_S = 1e5
 # Each change stops the machine for some milliseconds, so changes have this distance at least.
 _LEAST_GAP_S = 0.02
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.5
 _SLICE_S = 0.05
-_CODE_BYTES, _CANDIDATES, _KEPT = 2048, 6, 4
-# Where the worker's libraries lie in memory: `start-end r-xp offset device inode path`, for each worker of the core.
-_MAPS = f"""for f in /proc/[0-9]*/comm; do
-read name < $f && [ "$name" = {TITLE}%d ] && grep r-xp ${{f%%comm}}maps; done 2>/dev/null; true"""
+_PAGE_BYTES, _CODE_BYTES, _CANDIDATES, _KEPT = 4096, 1024, 6, 4
+# Where a worker's libraries lie in memory: `start-end r-xp offset device inode path`. All workers are copies of one
+# process, so they lie alike.
+_MAPS = f"""f=$(grep -l {TITLE} /proc/[0-9]*/comm 2>/dev/null | head -n 1)
+[ "$f" ] && grep r-xp ${{f%comm}}maps; true"""
 
 
 def ranges(maps: str, names: Iterable[str]) -> list[tuple[int, int, str]]:
@@ -70,11 +71,11 @@ class Injector:
                 thread.join()
 
     def _look(self) -> None:
-        """Keeps where the worker's libraries lie. All workers are copies of one process, so they lie alike."""
+        """Keeps where the workers' libraries lie."""
         names = {LIBRARIES[kind] for kind in self._kinds}
         while not self._over.wait(_LOOK_EVERY_S):
             with suppress(guestport.GuestSilent):
-                said = guestport.run(self._guest_port, ["sh", "-c", _MAPS % self._bad.cpu], timeout_s=10)
+                said = guestport.run(self._guest_port, ["sh", "-c", _MAPS], timeout_s=10)
                 with self._lock:
                     self._ranges = ranges(said.output, names)
 
@@ -135,7 +136,8 @@ class Injector:
 
     def _sites(self, stub: Stub, at: int, start: int, path: str) -> list[Site]:
         """The instructions that were reached before, and some that follow where the core is."""
-        ahead = instructions.sites(stub.memory(at, _CODE_BYTES), self._kinds_in(path))[:_CANDIDATES]
+        code = stub.memory(at, _CODE_BYTES) or stub.memory(at, _PAGE_BYTES - at % _PAGE_BYTES)
+        ahead = instructions.sites(code, self._kinds_in(path))[:_CANDIDATES]
         moved = [Site(at - start + site.offset, site.register, site.bits, site.kind) for site in ahead]
         return [*self._known.get(path, ()), *moved]
 
