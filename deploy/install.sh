@@ -55,6 +55,7 @@ main() {
     database
     live_image
     units
+    smaller_image
     farewell
 }
 
@@ -283,11 +284,13 @@ database() {
 }
 
 live_image() {
+    # One that is being made smaller would take the place of the new one.
+    [ ! -d /run/systemd/system ] || run systemctl stop vetting-image.service 2>/dev/null || true
     case "$image" in
         "") say "No live image is built, as requested: no host can boot until $images has one" ;;
         build)
-            say "Live image (unchanged inputs are not built again)"
-            run "$venv/bin/python" "$app/live-image/build.py" --output "$images" --level small
+            say "Live image, compressed quickly (unchanged inputs are not built again)"
+            run "$venv/bin/python" "$app/live-image/build.py" --output "$images" --level fast --clean
             ;;
         *)
             say "Live image from $image"
@@ -329,6 +332,18 @@ iperf3_ports() {
     else
         (cd "$app" && "$venv/bin/python" -c "from pathlib import Path; from vetting import config
 print(*config.load(Path('$conf/vetting.yaml')).iperf3.ports)")
+    fi
+}
+
+# Hosts can boot the quick image at once. The small one, which they download in less time, takes minutes of all cores.
+smaller_image() {
+    [ "$image" = build ] || return 0
+    set -- "$venv/bin/python" "$app/live-image/recompress.py" "$images"
+    if [ -n "$dry" ] || [ -d /run/systemd/system ]; then
+        say "The image is made smaller in the background: journalctl -fu vetting-image"
+        run systemd-run --quiet --collect --unit=vetting-image --nice=19 --property=CPUSchedulingPolicy=idle "$@"
+    else
+        say "To make the image smaller for hosts to download: $*"
     fi
 }
 

@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--apt-sources", type=Path, metavar="FILE", help="deb822 text; may hold {date}")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="default: image-cache beside the output")
     parser.add_argument("--force", action="store_true", help="build although nothing has changed")
+    parser.add_argument("--clean", action="store_true", help="remove the cache afterwards, but for the log")
     parser.add_argument("--print-packages", action="store_true", help="what this machine needs installed")
     return parser.parse_args()
 
@@ -146,8 +147,17 @@ def run(options: argparse.Namespace) -> None:
             progress.say(f"{options.output} is current: nothing to build (--force builds anyway)")
             return
         build(options, listed, digest, progress)
+        if options.clean:
+            clean(options.cache)
     size = (options.output / "initrd.zst").stat().st_size / MIB
     progress.say(f"done: {options.output}, initrd {size:.1f} MiB, {sources.reproducible(listed, options.archive_date)}")
+
+
+def clean(cache: Path) -> None:
+    """Only the log of the build stays, and the lock that is held."""
+    for path in cache.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from typing import IO
 
 from builder import BuildError, cpio
 
-MANIFEST = "manifest.json"
+MANIFEST, INITRD = "manifest.json", "initrd.zst"
 COMPRESSION = {"fast": 3, "small": 19}
 IPXE = {"snponly.efi": "snponly.efi", "ipxe.efi": "ipxe-amd64.efi", "undionly.kpxe": "undionly.kpxe"}
 INITRD_ALIGN = 4
@@ -22,8 +22,7 @@ RENAME_EXCHANGE = 2
 
 def pack(tree: Path, to: Path, level: str, mtime: int) -> int:
     """Write the tree as a zstd-compressed cpio archive; returns its size before compression, in bytes."""
-    command = ["zstd", "--quiet", "--force", "--threads=0", f"-{COMPRESSION[level]}", "-o", str(to)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as packer:
+    with subprocess.Popen(_packer(to, level), stdin=subprocess.PIPE) as packer:
         assert packer.stdin is not None
         counted = CountingWriter(packer.stdin)
         cpio.write_tree(tree, counted, mtime)
@@ -32,6 +31,47 @@ def pack(tree: Path, to: Path, level: str, mtime: int) -> int:
         raise BuildError(f"zstd ended with status {packer.returncode} while writing {to}")
     align(to)
     return counted.written_bytes
+
+
+def recompress(image: Path, level: str) -> str:
+    """Put an image of this level in the place of `image`, with the same bytes inside its archive; what was done, in a
+    sentence. Raises BuildError; then the old one stays."""
+    manifest = json.loads((image / MANIFEST).read_text())
+    if manifest["level"] == level:
+        return f"{image} is compressed like that already"
+    new = image.with_name(f".{image.name}.recompressed")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(image, new)
+    if (bytes_read := _repack(image / INITRD, new / INITRD, level)) != manifest["unpacked_bytes"]:
+        shutil.rmtree(new)
+        raise BuildError(
+            f"{image / INITRD} has {bytes_read} bytes inside, its manifest says other ones: build it again"
+        )
+    align(new / INITRD)
+    before = (image / INITRD).stat().st_size
+    write_manifest(new, {**manifest, "level": level, "files": file_facts(new)})
+    put_in_place(new, image)
+    return f"{image}: level {level}, initrd {before / 1e6:.0f} to {(image / INITRD).stat().st_size / 1e6:.0f} MB"
+
+
+def _repack(archive: Path, to: Path, level: str) -> int:
+    """How many bytes were in it. (zstd's status says nothing here: it complains of the zeros behind an archive.)"""
+    command = ["zstd", "--quiet", "--decompress", "--stdout", str(archive)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpacker,
+        subprocess.Popen(_packer(to, level), stdin=subprocess.PIPE) as packer,
+    ):
+        assert unpacker.stdout is not None and packer.stdin is not None
+        counted = CountingWriter(packer.stdin)
+        shutil.copyfileobj(unpacker.stdout, counted, 1 << 20)
+        packer.stdin.close()
+    if packer.returncode != 0:
+        raise BuildError(f"zstd ended with status {packer.returncode} while writing {to}")
+    return counted.written_bytes
+
+
+def _packer(to: Path, level: str) -> list[str]:
+    return ["zstd", "--quiet", "--force", "--threads=0", f"-{COMPRESSION[level]}", "-o", str(to)]
 
 
 def align(archive: Path) -> None:

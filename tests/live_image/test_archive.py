@@ -138,6 +138,41 @@ def test_the_first_image_needs_no_old_one(tmp_path: Path) -> None:
 REGISTRY = "PREAMBLE\n\nDecimal\n| Organization\n0\n  Reserved\n    someone\n2\n  IBM\n    a\n      b\n343\n  Intel\n"
 
 
+def image(folder: Path, unpacked: int | None = None) -> Path:
+    """A quick one, with a manifest that says so."""
+    folder.mkdir()
+    real = output.pack(sample_tree(folder.parent / "tree"), folder / output.INITRD, "fast", 1)
+    facts = {"level": "fast", "unpacked_bytes": unpacked or real, "files": output.file_facts(folder), "kernel": "6.12"}
+    output.write_manifest(folder, facts)
+    return folder
+
+
+def test_an_image_is_made_smaller_with_the_same_bytes_inside(tmp_path: Path) -> None:
+    made = image(tmp_path / "image")
+    before = unpacked(made / output.INITRD)
+    assert "level small" in output.recompress(made, "small")
+    manifest = json.loads((made / output.MANIFEST).read_text())
+    assert (manifest["level"], manifest["kernel"]) == ("small", "6.12")
+    assert manifest["files"] == output.file_facts(made)
+    assert (made / output.INITRD).stat().st_size % 4 == 0 and unpacked(made / output.INITRD) == before
+    assert output.is_current(made, "", "fast") is False, "of other inputs"
+    assert "already" in output.recompress(made, "small")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image", "tree"]
+
+
+def test_an_archive_that_is_not_the_manifest_s_stays_as_it_is(tmp_path: Path) -> None:
+    made = image(tmp_path / "image", unpacked=1)
+    before = (made / output.INITRD).read_bytes()
+    with pytest.raises(BuildError, match="build it again"):
+        output.recompress(made, "small")
+    assert (made / output.INITRD).read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image", "tree"]
+
+
+def unpacked(archive: Path) -> bytes:
+    return subprocess.run(["zstd", "-qdc", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+
+
 def test_the_maker_list_keeps_the_makers_and_the_preamble(tmp_path: Path) -> None:
     registry = tmp_path / "usr/share/misc/enterprise-numbers.txt"
     registry.parent.mkdir(parents=True)
