@@ -79,10 +79,11 @@ def _remove(path: Path) -> None:
 
 
 def _disable(units: list[str]) -> None:
-    """iperf3 of a removed port may still run: it has no link any more."""
+    """iperf3 of a removed port may still run: it has no link any more. The image may just be made smaller."""
     for unit in units:
         _systemctl("disable", "--now", unit)
     _systemctl("stop", _IPERF3)
+    _systemctl("stop", "vetting-image.service")
 
 
 def _systemctl(*words: str) -> None:
