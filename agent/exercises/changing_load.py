@@ -20,8 +20,10 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 
 CHECK = "load_changes"
-# Until every worker is there.
-_START_S = 0.5
+# How long stress-ng's workers may take to appear, and how often they are looked for.
+_START_S, _POLL_S = 10.0, 0.1
+# The load lasts longer than the waves by so much.
+_MARGIN_S = 1.0
 # Workers that were started meanwhile are found so often.
 _LOOK_EVERY_S = 2.0
 # Fewer edges than this fraction mean that nobody changed the load as planned: the agent itself was held up.
@@ -76,8 +78,8 @@ class _Pulse:
         self._thread.join()
 
     def _run(self) -> None:
-        self._over.wait(_START_S)
-        due, looked, workers = time.monotonic(), float("-inf"), set[int]()
+        workers = self._first_workers()
+        due = looked = time.monotonic()
         try:
             for number, half_s in enumerate(self._halves):
                 if time.monotonic() - looked > _LOOK_EVERY_S:
@@ -90,13 +92,22 @@ class _Pulse:
         finally:
             children.signal_all(workers | self._workers(), signal.SIGCONT)
 
+    def _first_workers(self) -> set[int]:
+        """Those that are there once each tool has one; what there is after a while."""
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and not self._over.wait(_POLL_S):
+            members = [children.session_members(tool) for tool in self.tools]
+            if members and all(len(each) > 1 for each in members):
+                break
+        return self._workers()
+
     def _workers(self) -> set[int]:
         return {member for tool in self.tools for member in children.session_members(tool)}
 
 
 def length_s(sweep: Sweep) -> float:
     """How long `run` takes, about."""
-    return _START_S + sum(sweep.half_waves())
+    return _MARGIN_S + sum(sweep.half_waves())
 
 
 def run(sweep: Sweep, stop: StopFlag, packages: dict[int, list[int]] | None = None) -> PartialReport:
