@@ -15,7 +15,6 @@ from tests.bench import (
     imports,
     ingest,
     kernel_to_claim,
-    messages,
     one_round,
     overhead,
     pages,
@@ -40,7 +39,6 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernel_to_claim": lambda options: kernel_to_claim.main(
         options.image, options.rounds, options.icount, options.json
     ),
-    "messages": lambda options: messages.main(),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),

@@ -79,10 +79,10 @@ def _insert(*, can_shrink: bool) -> None:
 
 
 def _shrink() -> None:
+    run_id = _migrated(can_shrink=True)
     from runs.database import compact
     from runs.measurements import removing
 
-    run_id = _migrated(can_shrink=True)
     measured.fill(run_id, MEASUREMENTS, CURVES)
     removing.remove_values(run_id, float("inf"))
     compact.KEPT_BYTES = 0
