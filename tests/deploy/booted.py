@@ -102,6 +102,8 @@ class Booted:
             "pxe": _DHCP | {"mode": mode},
             "iperf3": {"ports": ports, "supervise": "unit"},
         }
+        if (self.root / "opt/vetting/image").exists():
+            said["boot_files"] = {"image_dir": "/opt/vetting/image"}
         (self.root / "etc/vetting/vetting.yaml").write_text(json.dumps(said))
 
     def restart(self) -> None:

@@ -15,9 +15,12 @@ from scripts import release
 from tests.deploy import booted
 from tests.deploy.booted import Booted
 from tests.deploy.debian import ROOT, SCRIPT
-from tests.pxe.network import Network
+from tests.deploy.test_booted import REGISTER
+from tests.pxe.network import SERVER_INTERFACE, Network
+from vetting import config
 
 pytestmark = [pytest.mark.install, pytest.mark.slow]
+VETTING = "/usr/local/bin/vetting"
 
 
 @pytest.fixture(params=["bookworm", "trixie"])
@@ -53,12 +56,35 @@ def test_it_is_installed_from_the_archive_alone(machine: Booted) -> None:
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
     print(f"installed in {time.monotonic() - began:.0f} s")
     assert "Signature is good" in done.stdout
-    said = machine.said("/usr/local/bin/vetting", "--version")
+    said = machine.said(VETTING, "--version")
     assert archive.stem.rpartition("-")[2] in said and "image" in said, said
-    machine.configure("dhcp", [5201])
-    machine.restart()
-    for unit in ("vetting-web", "vetting-worker", "vetting-iperf3@5201"):
-        machine.until(lambda unit=unit: machine.is_active(unit), f"{unit} runs")
-    print(
-        f"at work {machine.until(lambda: machine.healthz().startswith('ok'), 'the worker does its rounds'):.0f} s later"
-    )
+    set_up(machine, "dhcp")
+    machine.said(VETTING, "shell", "-c", REGISTER)
+    print(f"answers {machine.until(machine.offered, 'a DISCOVER is answered'):.0f} s after setup")
+    machine.until(lambda: machine.healthz().startswith("ok"), "the worker does its rounds")
+    assert "no host can boot" not in machine.healthz()
+    set_up(machine, "proxy")
+    machine.until(lambda: machine.is_active("vetting-dnsmasq"), "dnsmasq serves as a proxy")
+    set_up(machine, "off")
+    machine.until(lambda: machine.said("systemctl", "is-active", "vetting-dnsmasq") == "inactive", "dnsmasq ends")
+    assert not machine.offered()
+    uninstalled(machine)
+
+
+def set_up(machine: Booted, mode: str) -> None:
+    """`setup` without questions; what doctor finds is its exit status."""
+    began = time.monotonic()
+    done = machine.done(VETTING, "setup", "--yes", "--interface", SERVER_INTERFACE, "--mode", mode)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert config.load(machine.root / "etc/vetting/vetting.yaml").pxe.mode == mode
+    print(f"setup --mode {mode} in {time.monotonic() - began:.0f} s")
+
+
+def uninstalled(machine: Booted) -> None:
+    done = machine.done(VETTING, "uninstall", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    units = (machine.root / "etc/systemd/system").glob("vetting-*")
+    assert not [path for path in (machine.root / "opt/vetting", machine.root / VETTING[1:], *units) if path.exists()]
+    assert (machine.root / "var/lib/vetting/vetting.sqlite3").exists(), "the data stays"
+    running = machine.said("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "vetting-*")
+    assert running == ""
