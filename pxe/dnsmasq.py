@@ -19,6 +19,8 @@ from pxe.paths import Paths
 UEFI_ARCHITECTURES = (7, 9)
 BIOS_ARCHITECTURE = 0
 UEFI_HTTP_ARCHITECTURE = 16
+SERVED = (BIOS_ARCHITECTURE, *UEFI_ARCHITECTURES, UEFI_HTTP_ARCHITECTURE)
+"""The architectures that there is a loader for."""
 # Set by iPXE in every request; option 175 is its encapsulated options, also sent by ROMs without the user
 # class.
 IPXE_USER_CLASS = "iPXE"

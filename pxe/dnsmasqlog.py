@@ -14,12 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
-from pxe import dhcpfaults, rungs
+from pxe import dhcpfaults, dnsmasq, rungs
 from pxe.dhcpfaults import Fault
 from pxe.paths import paths
-from runs.bench import faults
+from runs import ladder
+from runs.bench import faults, newcomers
+from runs.bench.newcomers import Asked
 from runs.files import atomic
 from runs.models import Rung
 
@@ -29,10 +32,13 @@ KEPT_ADDRESSES = 4096
 
 _MAC = r"(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})"
 _LINE = re.compile(r"\w{3} [ \d]\d \d\d:(?P<minute>\d\d):(?P<second>\d\d) dnsmasq(?:-\w+)?\[\d+\]: (?P<text>.*)")
-_CLIENT = re.compile(r"(?P<xid>\d+) vendor class: (?:PXE|HTTP)Client")
+_CLIENT = re.compile(r"(?P<xid>\d+) vendor class: (?P<client>PXE|HTTP)Client(?::Arch:(?P<architecture>\d{1,5}))?")
+_IGNORED = re.compile(rf"(?P<xid>\d+) (?:DHCPDISCOVER|PXE)\(\S+\) (?:[\d.]+ )?{_MAC} (?:proxy-)?ignored")
+# With dhcp-authoritative: the machine wants the address that another server has offered it.
+_OTHER_SERVER = re.compile(rf"\d+ DHCPNAK\(\S+\) (?P<address>[\d.]+) {_MAC} wrong server-ID")
 _OFFER = re.compile(rf"(?P<xid>\d+) DHCPOFFER\(\S+\) (?P<address>[\d.]+) {_MAC}")
 _ACK = re.compile(rf"\d+ DHCPACK\(\S+\) (?P<address>[\d.]+) {_MAC}")
-_PROXY = re.compile(rf"\d+ PXE\(\S+\) (?:(?P<address>[\d.]+) )?{_MAC} (?P<what>\S+)")
+_PROXY = re.compile(rf"(?P<xid>\d+) PXE\(\S+\) (?:(?P<address>[\d.]+) )?{_MAC} (?P<what>(?!proxy-ignored)\S+)")
 _SENT = re.compile(r"sent (?P<file>/\S+) to (?P<address>[\d.]+)")
 
 
@@ -47,6 +53,16 @@ class Seen:
     second: int
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a machine's request tells of why its boot stops, for its run's history. Without a MAC, for that of each run
+    whose boot is waited for."""
+
+    mac: str
+    kind: str
+    text: str
+
+
 @dataclass
 class Reader:
     """State that is kept between lines: the MAC of each address, and which exchanges are a firmware's or iPXE's. (Linux
@@ -56,6 +72,12 @@ class Reader:
     addresses: dict[str, str] = field(default_factory=dict)
     booting_xid: str = ""
     neighbours: dict[str, str] = field(default_factory=dict)
+    client: str = "PXE"
+    architecture: int | None = None
+    asked: list[tuple[str, int | None, str, int, int]] = field(default_factory=list)
+    """MAC, architecture and client of each machine that was ignored, with the line's minute and second."""
+    said: list[Said] = field(default_factory=list)
+    is_proxy: bool = False
     refused: list[tuple[Fault | None, bool]] = field(default_factory=list)
     """For each line read that tells of a fault of this bench, or that an address was offered: `dhcpfaults.remembered`
     takes it."""
@@ -65,13 +87,18 @@ class Reader:
             if match := _LINE.match(line):
                 if (one := dhcpfaults.fault(match["text"])) or dhcpfaults.is_cured(match["text"]):
                     self.refused.append((one, one is None))
+                self._note(match["text"], int(match["minute"]), int(match["second"]))
                 seen = self._event(match["text"])
                 if seen is not None:
                     yield Seen(*seen, int(match["minute"]), int(match["second"]))
 
     def _event(self, text: str) -> tuple[str, Rung, str] | None:
         if match := _CLIENT.match(text):
-            self.booting_xid = match["xid"]
+            self.booting_xid, self.client = match["xid"], match["client"]
+            self.architecture = int(match["architecture"]) if match["architecture"] else None
+            if self.is_proxy and self.client == "HTTP":  # dnsmasq logs no more of it, not even its MAC
+                words = f"a machine asked as {newcomers.in_words(self.architecture, self.client)}"
+                self.said.append(Said("", ladder.NO_LOADER, f"{words}: that is not served in pxe.mode proxy"))
         elif match := _ACK.match(text):
             self._learn(match["address"], match["mac"])
         elif (match := _OFFER.match(text)) and match["xid"] == self.booting_xid:
@@ -83,6 +110,21 @@ class Reader:
             if mac := self.addresses.get(address) or self.neighbours.get(address):
                 return mac, Rung.TFTP, f"{Path(match['file']).name} sent to {address}"
         return None
+
+    def _note(self, text: str, minute: int, second: int) -> None:
+        """What a line tells beside the rungs: who was ignored, who has no loader here, whom another server won."""
+        if (match := _IGNORED.match(text)) and match["xid"] == self.booting_xid:
+            self.asked.append((match["mac"], self.architecture, self.client, minute, second))
+        elif match := _OTHER_SERVER.match(text):
+            words = f"another DHCP server on this network answered {match['mac']} first, with {match['address']}"
+            self.said.append(Said(match["mac"], ladder.OTHER_SERVER, words))
+        elif self._has_no_loader() and (match := _OFFER.match(text) or _PROXY.match(text)):
+            words = f"{match['mac']} asks as {newcomers.in_words(self.architecture)}: there is no loader for it"
+            if match["xid"] == self.booting_xid:
+                self.said.append(Said(match["mac"], ladder.NO_LOADER, words))
+
+    def _has_no_loader(self) -> bool:
+        return self.architecture is not None and self.architecture not in dnsmasq.SERVED
 
     def _proxy(self, match: re.Match[str]) -> tuple[str, Rung, str]:
         if match["address"]:
@@ -119,7 +161,10 @@ def tick(pid: int | None) -> None:
     state = atomic.read_json(state_path)
     lines, place = _new_lines(files.log, state)
     neighbours = parse_neighbours(Path("/proc/net/arp").read_text()) if lines else {}
-    reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""), neighbours)
+    reader = Reader(
+        state.get("addresses", {}), state.get("booting_xid", ""), neighbours, state.get("client", "PXE"),
+        state.get("architecture"), is_proxy=settings.VETTING.pxe.mode == "proxy",
+    )  # fmt: skip
     now = timezone.now()
     for seen in _once_each(reader.read(lines)):
         with faults.confined(f"Recording what dnsmasq's log says of {seen.mac}"):
@@ -127,11 +172,28 @@ def tick(pid: int | None) -> None:
     faulty = dhcpfaults.remembered(state.get("faults", {}), reader.refused, now.timestamp())
     dhcpfaults.report(faulty)
     _tell_runs(one for one, _ in reader.refused if one is not None)
+    _record_asked(reader, now)
+    for said in dict.fromkeys(reader.said):
+        with faults.confined(f"Recording what dnsmasq's log says of {said.mac}"):
+            rungs.said_on_wire(said.mac, said.kind, said.text)
     if lines or faulty != state.get("faults", {}) or place != {key: state.get(key) for key in place}:
-        kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid, "faults": faulty}
-        atomic.write_json(state_path, place | kept)
+        kept = {name: getattr(reader, name) for name in ("addresses", "booting_xid", "client", "architecture")}
+        atomic.write_json(state_path, place | kept | {"faults": faulty})
     if pid and place["offset"] > ROTATE_BYTES:
         _rotate(files.log, pid)
+
+
+def _record_asked(reader: Reader, now: datetime) -> None:
+    """Record who was ignored, and have the pages of the runs that wait for a boot look again."""
+    if not reader.asked:
+        return
+    with faults.confined("Recording who asked in vain"):
+        newcomers.record(
+            Asked(mac, architecture, client, moment(minute, second, now).timestamp())
+            for mac, architecture, client, minute, second in reader.asked
+        )
+        for mac, architecture, client in dict.fromkeys(one[:3] for one in reader.asked):
+            rungs.asked_in_vain(mac, f"{mac} asked as {newcomers.in_words(architecture, client)} and is not registered")
 
 
 def _tell_runs(found: Iterable[Fault]) -> None:

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from runs.bench.newcomers import ARCHITECTURES
+
 READ_BYTES = 512 * 1024
 MOST = 20
 _LINE = re.compile(r"(?P<at>\w{3} [ \d]\d \d\d:\d\d:\d\d) dnsmasq-dhcp\[\d+\]: (?P<xid>\d+) (?P<text>.*)")
 _CLIENT = re.compile(r"vendor class: (?P<kind>PXE|HTTP)Client(?::Arch:(?P<arch>\d{1,5}))?")
-_IGNORED = re.compile(r"DHCPDISCOVER\(\S+\) (?:[\d.]+ )?(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2}) ignored")
-# [RFC 5970 and IANA's processor architecture types]
-ARCHITECTURES = {
-    0: "BIOS", 2: "Itanium", 6: "UEFI x86 (32 bits)", 7: "UEFI x64", 9: "UEFI x64", 10: "UEFI ARM (32 bits)",
-    11: "UEFI ARM64", 15: "UEFI HTTP x86 (32 bits)", 16: "UEFI HTTP x64", 18: "UEFI HTTP ARM (32 bits)",
-    19: "UEFI HTTP ARM64",
-}  # fmt: skip
+_IGNORED = re.compile(
+    r"(?:DHCPDISCOVER\(\S+\) (?:[\d.]+ )?(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2}) ignored"
+    r"|PXE\(\S+\) (?:[\d.]+ )?(?P<proxy_mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2}) proxy-ignored)"
+)
 
 
 @dataclass
@@ -49,7 +48,8 @@ def read(lines: Iterable[str], now: datetime, within: timedelta) -> list[Newcome
         if client := _CLIENT.match(match["text"]):
             asking[match["xid"]] = int(client["arch"]) if client["arch"] else None
         elif (ignored := _IGNORED.match(match["text"])) and match["xid"] in asking:
-            one = found.pop(ignored["mac"], None) or Newcomer(ignored["mac"])
+            mac = ignored["mac"] or ignored["proxy_mac"]
+            one = found.pop(mac, None) or Newcomer(mac)
             one.times, one.architecture = one.times + 1, asking[match["xid"]]
             found[one.mac] = one
     return list(reversed(found.values()))[:MOST]

@@ -9,7 +9,9 @@ from datetime import datetime
 from threading import BoundedSemaphore
 
 from django.db import DatabaseError, close_old_connections
+from django.db.models import QuerySet
 
+from hosts.models import HostMac
 from pxe import image
 from runs import ladder, lifecycle
 from runs.machine import AGENT_SILENT
@@ -59,9 +61,29 @@ def _record(run_id: int, boot: int, write: Callable[[Run], object]) -> None:
 def not_answered(mac: str, why: str) -> None:
     """Our dnsmasq had no address for this MAC, or for any machine if it is empty: written into the history of the runs
     whose boot waits for that."""
-    waiting = Run.objects.filter(state__in=AGENT_SILENT).exclude(started_at=None)
-    for run in waiting.filter(host__macs__mac=mac) if mac else waiting:
+    for run in _waiting(mac):
         lifecycle.note(run, ladder.NO_ADDRESS_GIVEN, actor=Actor.WORKER, text=why)
+
+
+def asked_in_vain(mac: str, text: str) -> None:
+    """A machine that is no host asked to boot: written into the history of each run that waits for its boot, since it
+    may be that host by another port."""
+    if HostMac.objects.filter(mac=mac).exists():
+        return  # its host is disabled
+    for run in _waiting():
+        lifecycle.note(run, ladder.ASKED_IN_VAIN, actor=Actor.WORKER, text=text)
+
+
+def said_on_wire(mac: str, kind: str, text: str) -> None:
+    """Written into the history of this MAC's run, or of all without one, if it waits for its boot."""
+    for run in _waiting(mac):
+        lifecycle.note(run, kind, actor=Actor.WORKER, text=text)
+
+
+def _waiting(mac: str = "") -> QuerySet[Run]:
+    """The runs whose host was woken and has not claimed; with a MAC, its host's."""
+    waiting = Run.objects.filter(state__in=AGENT_SILENT).exclude(started_at=None)
+    return waiting.filter(host__macs__mac=mac) if mac else waiting
 
 
 def seen_on_wire(mac: str, rung: Rung, detail: str, at: datetime) -> None:

@@ -78,7 +78,7 @@ def _refuse(host: Host, mac: str, address: str) -> str:
     if run is None:
         return _nothing_to_do(host)
     text = f"{address} asked for the boot script of {mac}, whose address is another: no token given"
-    lifecycle.note(run, "script_refused", actor=Actor.AGENT, who=address, text=text)
+    lifecycle.note(run, ladder.SCRIPT_REFUSED, actor=Actor.AGENT, who=address, text=text)
     return ipxe.refused(mac, address)
 
 

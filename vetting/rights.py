@@ -42,6 +42,9 @@ _LOOKED_AT = (
 PAGES: dict[str, Right] = {
     **dict.fromkeys(_LOOKED_AT, _SEEN),
     "power": Right(NOT_OFFERED, (*SEE, "hosts.power_host")),
+    # As adopting does, which enters the MACs that a run found.
+    "newcomers": Right(SEE, (*SEE, "runs.adopt_run")),
+    "register-mac": Right(NOT_OFFERED, (*SEE, "runs.adopt_run")),
     "start": Right(NOT_OFFERED, (*SEE, "runs.start_run")),
     "hold-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
     "new-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),

@@ -133,6 +133,14 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
                 part.attrs["aria-label"] = f"Compare only with runs since, {word}"
         return field
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: Host, inline: Any, prefix: str) -> dict[str, Any]:
+        """The MAC of a machine that asked in vain (`?mac=`) is filled in for a new host."""
+        given: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        mac = request.GET.get("mac", "")[:40]
+        if mac and obj.pk is None and request.method == "GET" and isinstance(inline, Macs):
+            given["initial"] = [{"mac": mac}]
+        return given
+
     def save_model(self, request: HttpRequest, obj: Host, form: HostForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         for notice in form.notices:

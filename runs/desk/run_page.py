@@ -18,11 +18,11 @@ from django.utils import timezone
 
 from hosts import bounds
 from runs import adopting, disk_writes, hold, lacking, ladder, left_out, photos, power
-from runs.bench import service_state
+from runs.bench import newcomers, service_state
 from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
 from runs.judging import verdict
-from runs.machine import LIVE, STAGE_STATES, State
+from runs.machine import AGENT_SILENT, LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, RunEvent, Rung, StageRun
 from runs.profiles import durations, estimate
 from runs.reports import write
@@ -119,7 +119,7 @@ def summary(run: Run) -> dict[str, Any]:
         "reported": run.report_at is not None,
         "power": power.of_run(run),
         "held": run.state == State.FAILED_HOLDING,  # its actions are shown with the hold
-        "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which is shown with the boot
+        "bench_error": ladder.without_hint(run.bench_error),  # the rest is shown with the boot
     }
 
 
@@ -188,8 +188,15 @@ def boot(run: Run) -> dict[str, Any]:
         steps.append(Step(rung.label, row, _gap(before, row)))
         before = row.at if row else before
     given_up = run.state == State.FAILED and Rung.CLAIMED not in reached
-    advice = ladder.advice(reached) if given_up else None
-    return {"steps": steps, "boot": run.boot, "claimed": Rung.CLAIMED in reached, "advice": advice}
+    advice = ladder.told(run, {rung: row.at for rung, row in reached.items()}) if given_up else None
+    waited_for = run.started_at is not None and (given_up or run.state in AGENT_SILENT)
+    return {
+        "steps": steps,
+        "boot": run.boot,
+        "claimed": Rung.CLAIMED in reached,
+        "advice": advice,
+        "newcomers": newcomers.since(run.started_at) if waited_for else [],
+    }
 
 
 def _reached(run: Run) -> dict[str, LadderRung]:
@@ -280,7 +287,7 @@ PARTS: dict[str, tuple[str, Context]] = {
 LIVE_PARTS = tuple(name for name in PARTS if name != "log")
 """The fragments that are rendered for everybody. The log is not among them: its script fetches the new lines. Of the
 history it is the number of events and the newest one: a script fetches the new rows while they are unfolded."""
-BY_PERMISSION = frozenset(("summary", "hold", "lacking", "diff", "files"))
+BY_PERMISSION = frozenset(("ladder", "summary", "hold", "lacking", "diff", "files"))
 """The fragments with buttons that not everybody may use. All others are rendered without any permission."""
 
 

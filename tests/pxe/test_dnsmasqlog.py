@@ -14,6 +14,7 @@ from django.utils import timezone
 from pxe import dnsmasqlog, rungs
 from pxe.dnsmasqlog import Reader, Seen, moment
 from pxe.paths import paths
+from runs import ladder
 from runs.machine import State
 from runs.models import Boot, Rung
 from tests.rows import a_host, a_run
@@ -208,3 +209,70 @@ def test_a_line_that_cannot_be_recorded_stops_no_other_and_is_not_read_again(
     dnsmasqlog.tick(None)
     dnsmasqlog.tick(None)
     assert (tried, run.rungs.get().rung) == (["52:54:00:00:00:99", "52:54:00:00:00:01"], Rung.DHCP)
+
+
+ASKED = "Nov 23 22:48:44 dnsmasq-dhcp[7]: 99"
+MAC = "52:54:00:00:00:01"
+
+
+def reader_of(*lines: str, **fields: Any) -> Reader:
+    reader = Reader(**fields)
+    list(reader.read([f"{ASKED} {line}" for line in lines]))
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("client", "line", "asked"),
+    [
+        ("PXEClient:Arch:00007:UNDI:003016", f"DHCPDISCOVER(pxe0) {MAC} ignored", [(MAC, 7, "PXE", 48, 44)]),
+        ("HTTPClient:Arch:00016:UNDI:003016", f"DHCPDISCOVER(pxe0) {MAC} ignored", [(MAC, 16, "HTTP", 48, 44)]),
+        ("PXEClient:Arch:00000:UNDI:002001", f"PXE(pxe0) {MAC} proxy-ignored", [(MAC, 0, "PXE", 48, 44)]),
+        ("MSFT 5.0", f"DHCPDISCOVER(pxe0) {MAC} ignored", []),
+        ("PXEClient:Arch:00007:UNDI:003016", f"DHCPDISCOVER(pxe0) {MAC} ", []),
+    ],
+)
+def test_a_machine_that_asks_to_boot_and_is_no_host_is_heard(client: str, line: str, asked: list[Any]) -> None:
+    assert reader_of(f"vendor class: {client}", line).asked == asked
+
+
+@pytest.mark.parametrize(
+    ("architecture", "line", "kinds"),
+    [
+        ("00006", f"DHCPOFFER(pxe0) 10.77.0.101 {MAC} ", ["no_loader"]),
+        ("00011", f"PXE(pxe0) {MAC} proxy", ["no_loader"]),
+        ("00007", f"DHCPOFFER(pxe0) 10.77.0.101 {MAC} ", []),
+        ("00016", f"DHCPOFFER(pxe0) 10.77.0.101 {MAC} ", []),
+        ("00007", f"DHCPNAK(pxe0) 192.168.1.50 {MAC} wrong server-ID", ["other_dhcp_server"]),
+    ],
+)
+def test_why_a_registered_machine_will_not_boot_is_said(architecture: str, line: str, kinds: list[str]) -> None:
+    said = reader_of(f"vendor class: PXEClient:Arch:{architecture}:UNDI:003016", line).said
+    assert [(one.mac, one.kind) for one in said] == [(MAC, kind) for kind in kinds]
+
+
+def test_a_firmware_that_boots_over_http_is_not_served_beside_another_dhcp_server() -> None:
+    line = "vendor class: HTTPClient:Arch:00016:UNDI:003016"
+    (said,) = reader_of(line, is_proxy=True).said
+    assert (said.mac, said.text) == ("", "a machine asked as UEFI HTTP x64: that is not served in pxe.mode proxy")
+    assert reader_of(line).said == []
+
+
+@pytest.mark.django_db
+def test_what_was_said_stands_in_the_history_of_the_run_and_on_its_ladder(log: Path) -> None:
+    run = a_run(a_host(mac=MAC), state=State.WAITING_WOL, verdict="", boot=1, started_at=timezone.now())
+    stamp = timezone.now().strftime("%b %d %H:%M:%S")
+    lines = (
+        "99 vendor class: PXEClient:Arch:00006:UNDI:003016", f"99 DHCPOFFER(pxe0) 10.77.0.101 {MAC} ",
+        f"98 DHCPNAK(pxe0) 192.168.1.50 {MAC} wrong server-ID", "97 vendor class: PXEClient:Arch:00007:UNDI:003016",
+        "97 DHCPDISCOVER(pxe0) 52:54:00:00:00:99 ignored",
+    )  # fmt: skip
+    log.write_text("".join(f"{stamp} dnsmasq-dhcp[7]: {line}\n" for line in lines))
+    dnsmasqlog.tick(None)
+    text = ladder.stopped_at(run)
+    for words in (
+        f"{MAC} asks as UEFI x86 (32 bits): there is no loader for it",
+        f"another DHCP server on this network answered {MAC} first, with 192.168.1.50",
+        "52:54:00:00:00:99 asked once as UEFI x64 and is not registered",
+    ):
+        assert words in text
+    assert run.events.filter(kind=ladder.ASKED_IN_VAIN).count() == 1

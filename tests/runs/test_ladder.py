@@ -24,6 +24,18 @@ def test_a_firmware_that_needs_no_tftp_is_not_said_to_have_stopped_there() -> No
     assert ladder.advice([Rung.WAKE_SENT, Rung.DHCP, Rung.SCRIPT]) is ladder.ADVICE[Rung.SCRIPT]
 
 
+def test_secure_boot_stands_where_a_firmware_has_fetched_the_loader_and_refused_it() -> None:
+    assert ladder.ADVICE[Rung.TFTP].causes[0].startswith("Secure Boot is on")
+    others = [one for rung, one in ladder.ADVICE.items() if rung not in (Rung.TFTP, Rung.DHCP)]
+    assert "Secure Boot" not in " ".join(cause for one in others for cause in one.causes)
+    assert "over HTTP, and Secure Boot" in ladder.ADVICE[Rung.DHCP].causes[-1]
+
+
+def test_a_long_self_test_and_a_bond_are_causes_for_a_machine_that_was_not_heard() -> None:
+    causes = " ".join(ladder.ADVICE[Rung.WAKE_SENT].causes)
+    assert "self test" in causes and "LACP" in causes
+
+
 @pytest.mark.django_db
 def test_only_the_newest_boot_counts() -> None:
     from django.utils import timezone
