@@ -13,8 +13,8 @@ from hosts.models import Host
 
 WAKING = ("wake_method", "wake_options")
 VALUES = (
-    "enabled", "notes", "tags", "profile_name", *WAKING, "idle_boot", "boot_binary", "cycle_hung",
-    "compared_since", "expected",
+    "enabled", "notes", "tags", "profile_name", *WAKING, "idle_boot", "boot_binary", "cycle_hung", "kernel_args",
+    "console", "boot_deadline_s", "local_boot", "local_drive", "compared_since", "expected",
 )  # fmt: skip
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
 
-from hosts import bounds, tags, wakemethods
+from hosts import bootwords, bounds, tags, wakemethods
 from hosts.fields import MacField, validate_past
 from hosts.readable import readable
 from hosts.spec_columns import Product
@@ -29,6 +30,16 @@ class BootBinary(models.TextChoices):
     AUTO = "auto", "Automatic (snponly.efi, undionly.kpxe)"
     SNPONLY = "snponly.efi", "snponly.efi (UEFI's own network driver)"
     IPXE = "ipxe.efi", "ipxe.efi (iPXE's own drivers)"
+    UNDIONLY = "undionly.kpxe", "undionly.kpxe (BIOS; a UEFI gets snponly.efi)"
+
+
+class LocalBoot(models.TextChoices):
+    """How a host goes on to its own disk after iPXE."""
+
+    AUTO = "auto", "Automatic (UEFI: exit; BIOS: sanboot)"
+    EXIT = "exit", "exit: the firmware goes on with its next boot entry"
+    SANBOOT = "sanboot", "sanboot: the first disk, by iPXE"
+    DRIVE = "drive", "drive: the disk of the number below, by iPXE"
 
 
 # The columns of a host that a list does not show. The first is large.
@@ -61,6 +72,37 @@ class Host(models.Model):
         help_text="A host that goes silent under test is power-cycled once by its BMC, so that it can be held and "
         "looked at. The run has failed all the same. Leave it off where the host could boot its own disk meanwhile: "
         "what runs on it would lose its power.",
+    )
+    kernel_args = models.CharField(
+        max_length=bootwords.KERNEL_ARGS_MOST,
+        blank=True,
+        default="",
+        validators=[bootwords.validate_kernel_args],
+        help_text="Added to the kernel's command line of this host, such as nomodeset or pci=noaer.",
+    )
+    console = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        validators=[bootwords.validate_console],
+        help_text="Where the agent's lines go, such as ttyS1,115200n8 for a BMC's serial console. Empty: ttyS0.",
+    )
+    boot_deadline_s = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60), MaxValueValidator(14400)],
+        help_text="Seconds from waking to the agent's claim, if its self test takes long. Empty: deadlines.boot_s.",
+    )
+    local_boot = models.CharField(
+        max_length=8,
+        choices=LocalBoot.choices,
+        default=LocalBoot.AUTO,
+        help_text="How it goes on to its own disk when it boots from the network and no run is due.",
+    )
+    local_drive = models.PositiveSmallIntegerField(
+        default=128,
+        validators=[MinValueValidator(128), MaxValueValidator(143)],
+        help_text="For drive: the BIOS's number of the disk; 128 (0x80) is the first.",
     )
     expected = models.JSONField(null=True, blank=True)
     compared_since = models.DateTimeField(
@@ -123,6 +165,18 @@ class Host(models.Model):
     @property
     def tag_list(self) -> list[str]:
         return self.tags.split()
+
+    @property
+    def own_boot_words(self) -> list[str]:
+        """What of its boot is its own, in words."""
+        drive = f" {self.local_drive:#x}" if self.local_boot == LocalBoot.DRIVE else ""
+        return [
+            *([f"kernel arguments {self.kernel_args}"] if self.kernel_args else []),
+            *([f"console {self.console}"] if self.console else []),
+            *([self.boot_binary] if self.boot_binary != BootBinary.AUTO else []),
+            *([f"{self.boot_deadline_s} s until the claim"] if self.boot_deadline_s else []),
+            *([f"{self.local_boot}{drive} to its own disk"] if self.local_boot != LocalBoot.AUTO else []),
+        ]
 
     @property
     def model(self) -> str:

@@ -24,7 +24,7 @@ from hosts.nearest import did_you_mean
 
 COLUMNS = (
     "name", "enabled", "notes", "tags", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
-    "compared_since", "macs", "expected",
+    "kernel_args", "console", "boot_deadline_s", "local_boot", "local_drive", "compared_since", "macs", "expected",
 )  # fmt: skip
 _TRANSACTIONS = {"use_transactions", "collect_failed_rows", "rollback_on_validation_errors"}
 _WRITING = {"may_be_written", "destructive_allowed", "writable_disks"}
@@ -49,6 +49,21 @@ class _Flag(widgets.BooleanWidget):
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
         return "true" if value else "false"
+
+
+class _Whole(widgets.Widget):
+    """A whole number. An empty cell is None."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> int | None:
+        text = str(value).strip()
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise ValueError(f"{bounds.quoted(value)} is no whole number")
+        return int(text)
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return "" if value is None else str(value)
 
 
 class _Moment(widgets.Widget):
@@ -145,6 +160,11 @@ class HostResource(resources.ModelResource):
     wake_options = _Kept("wake_options", "wake_options", _Json())
     idle_boot = _Kept("idle_boot", "idle_boot")
     boot_binary = _Kept("boot_binary", "boot_binary")
+    kernel_args = _Kept("kernel_args", "kernel_args")
+    console = _Kept("console", "console")
+    boot_deadline_s = _Kept("boot_deadline_s", "boot_deadline_s", _Whole(), saves_null_values=True)
+    local_boot = _Kept("local_boot", "local_boot")
+    local_drive = _Kept("local_drive", "local_drive", _Whole())
     compared_since = _Kept("compared_since", "compared_since", _Moment(), saves_null_values=True)
     macs = _Kept("new_macs", "macs", _Macs())
     expected = _Kept("expected", "expected", _Spec(), saves_null_values=True)

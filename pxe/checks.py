@@ -9,9 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from hosts import bootwords
 from pxe import image
 from pxe.daemon import which
 from runs.wording import remedies
+
+_OURS_CHARACTERS = 400
+"""What the boot script adds itself: initrds, address, run, token, MAC."""
 
 
 @register()
@@ -105,6 +109,10 @@ def _interface(name: str) -> list[CheckMessage]:
 def _kernel_arguments() -> list[CheckMessage]:
     """`||`, `&&` and `${` are iPXE syntax, so kernel arguments must not contain them."""
     extra = settings.VETTING.boot_files.extra_args
+    most = bootwords.COMMAND_LINE_MOST - bootwords.KERNEL_ARGS_MOST - _OURS_CHARACTERS
+    if (length := len(" ".join(image.kernel_args()))) > most:
+        text = f"the image's kernel arguments and boot_files.extra_args have {length} characters, {most} at most"
+        return [Error(text, hint="shorten boot_files.extra_args: the kernel would cut a host's own", id="pxe.E008")]
     if re.search(r"\|\||&&|\$\{|^#|\s#|[^\x20-\x7e]", extra):
         text = f"boot_files.extra_args holds ||, &&, ${{, # or a control character: {extra!r}"
         return [Error(text, hint="kernel arguments on one line, e.g. console=ttyS0,115200", id="pxe.E005")]

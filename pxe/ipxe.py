@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode
 
+from hosts import bootwords
+from hosts.models import LocalBoot
+
+FIRST_DRIVE = 0x80
 RETRY_S = 10
 # Five minutes. While we can't tell whether a host has a run, it waits; it must not wait for ever.
 COME_AGAIN_TIMES = 30
@@ -46,6 +50,15 @@ def boot(plan: BootPlan) -> str:
     )
 
 
+def too_long(plan: BootPlan) -> str:
+    """Why the kernel would cut this plan's command line, and so lose arguments; empty if it would not."""
+    length = len(_command_line(plan))
+    if length <= bootwords.COMMAND_LINE_MOST:
+        return ""
+    most = bootwords.COMMAND_LINE_MOST
+    return f"the kernel's command line would have {length} characters, {most} at most: shorten boot_files.extra_args"
+
+
 def _command_line(plan: BootPlan) -> str:
     # Under UEFI the kernel opens these by name. iPXE's name for all of them as one, initrd.magic, is not known to the
     # ROMs of before 2021 that cards and QEMU carry (seen: "EFI stub: ERROR: Failed to open file: initrd.magic").
@@ -74,13 +87,24 @@ def come_again(script_url: str, query: str, reason: str) -> str:
     return _script(*_again(f"{script_url}?again={count + 1}", _plain(reason)))
 
 
-def local(host: str) -> str:
-    return _script(f"echo Vetting: nothing to do for {host}, it boots from its own disk", *_LOCAL_DISK)
+def local(host: str, way: tuple[str, ...] = ()) -> str:
+    """`way` is what `own_disk` returns, automatic if it is left out."""
+    return _script(f"echo Vetting: nothing to do for {host}, it boots from its own disk", *(way or _LOCAL_DISK))
 
 
-def power_off(host: str) -> str:
+def power_off(host: str, way: tuple[str, ...] = ()) -> str:
     """Power off. If the firmware can't, the machine boots from its own disk."""
-    return _script(f"echo Vetting: nothing to do for {host}, it powers off", "poweroff ||", *_LOCAL_DISK)
+    return _script(f"echo Vetting: nothing to do for {host}, it powers off", "poweroff ||", *(way or _LOCAL_DISK))
+
+
+def own_disk(way: str, drive: int) -> tuple[str, ...]:
+    """The lines that hand over to the local disk, by the host's choice. What fails ends as `exit` does."""
+    if way == LocalBoot.EXIT:
+        return ("exit 1",)
+    if way in (LocalBoot.SANBOOT, LocalBoot.DRIVE):
+        number = drive if way == LocalBoot.DRIVE else FIRST_DRIVE
+        return (f"sanboot --no-describe --drive {number:#x} ||", "exit 1")
+    return _LOCAL_DISK
 
 
 def unknown(mac: str, server: str) -> str:

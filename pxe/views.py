@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from hosts import bootwords
 from hosts.fields import normalise_mac
 from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
@@ -68,7 +69,8 @@ def _wait_for_lease(host: Host, mac: str, address: str) -> str:
 
 
 def _nothing_to_do(host: Host) -> str:
-    return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)
+    way = ipxe.own_disk(host.local_boot, host.local_drive)
+    return ipxe.power_off(host.name, way) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name, way)
 
 
 def _refuse(host: Host, mac: str, address: str) -> str:
@@ -90,10 +92,12 @@ def _boot(host: Host, mac: str, run: Run, answer: boot_script.ScriptAnswer) -> s
         text = f"{what}: {fix}"
         lifecycle.note(run, ladder.IMAGE_MISSING, actor=Actor.WORKER, text=text)
         return ipxe.not_ready(host.name, script_url, text)
-    return ipxe.boot(
-        ipxe.BootPlan(
-            host=host.name, mac=mac, run=run.pk, boot=answer.boot, token=answer.token, agent_url=web.agent_url,
-            boot_url=web.boot_url, script_url=script_url, initrds=bootfiles.initrds(),
-            kernel_args=(*image.kernel_args(), *answer.kernel_args),
-        )
+    args = (*image.kernel_args(), *answer.kernel_args, *bootwords.of_host(host.kernel_args, host.console))
+    plan = ipxe.BootPlan(
+        host=host.name, mac=mac, run=run.pk, boot=answer.boot, token=answer.token, agent_url=web.agent_url,
+        boot_url=web.boot_url, script_url=script_url, initrds=bootfiles.initrds(), kernel_args=args,
     )  # fmt: skip
+    if text := ipxe.too_long(plan):
+        lifecycle.note(run, ladder.IMAGE_MISSING, actor=Actor.WORKER, text=text)
+        return ipxe.not_ready(host.name, script_url, text)
+    return ipxe.boot(plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils import timezone
 
 from agent.contract.placeholders import is_placeholder
@@ -33,6 +34,11 @@ class Machine:
 def is_dummy_uuid(uuid: str) -> bool:
     """Missing, all zeros, all ones, or one that boards of several makers are shipped with."""
     return not UUID.fullmatch(uuid) or is_placeholder(uuid) or bool(_NO_MAKER.fullmatch(uuid))
+
+
+def limit_s(run: Run) -> float:
+    """How long a boot of this run may take, from waking to the claim: the host's own deadline, else everybody's."""
+    return run.host.boot_deadline_s or settings.VETTING.deadlines.boot_s
 
 
 def expect(run: Run) -> Boot:

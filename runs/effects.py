@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
 from runs import boots, early_memtest, hold, power, reporting, stage_rows
@@ -66,7 +65,7 @@ def told(effects: tuple[Effect, ...]) -> str:
 def _expect_boot(run: Run) -> None:
     boots.expect(run)
     now = timezone.now()
-    limit_s = settings.VETTING.deadlines.boot_s + early_memtest.takes_at_most_s(run)
+    limit_s = boots.limit_s(run) + early_memtest.takes_at_most_s(run)
     _save(run, started_at=now, boot_deadline=now + timedelta(seconds=limit_s))
 
 

@@ -29,6 +29,7 @@ _WRITING = (
     "and type its serial to allow it; take the tick off to withdraw. Disks on USB, and those without a serial in the "
     "expected spec, can't be allowed. Importing, adopting or changing the spec never gives permission."
 )
+_BOOT = ("kernel_args", "console", "boot_deadline_s", "local_boot", "local_drive")
 _WAKING = "How a run gets the host up, and what the host does when it boots from the network without a run."
 
 
@@ -91,7 +92,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
             (
                 "Waking and booting",
                 {
-                    "fields": ("wake_method", "wake_options", "cycle_hung", "idle_boot", "boot_binary"),
+                    "fields": ("wake_method", "wake_options", "cycle_hung", "idle_boot", "boot_binary", *_BOOT),
                     "description": _WAKING,
                 },
             ),

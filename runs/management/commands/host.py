@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hosts import bounds, expectations, file_errors, importing, wakemethods, yamllines
 from hosts.fields import normalise_mac
-from hosts.models import BootBinary, Host, IdleBoot
+from hosts.models import BootBinary, Host, IdleBoot, LocalBoot
 from runs import adopting, lacking
 from runs.desk import overview, terminal
 from runs.desk.following import EXIT_USAGE
@@ -29,7 +29,10 @@ from runs.wording import remedies
 
 WHO = "command line"
 NEWEST = "newest"
-_COLUMNS = ("profile_name", "wake_method", "idle_boot", "boot_binary", "notes", "tags")
+_COLUMNS = (
+    "profile_name", "wake_method", "idle_boot", "boot_binary", "kernel_args", "console", "boot_deadline_s",
+    "local_boot", "local_drive", "notes", "tags",
+)  # fmt: skip
 
 
 class Command(BaseCommand):
@@ -157,6 +160,13 @@ def _columns(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--idle-boot", choices=IdleBoot.values, help="what it boots without a run")
     parser.add_argument("--boot-program", dest="boot_binary", choices=BootBinary.values)
+    parser.add_argument("--kernel-args", metavar="WORDS", help="added to its kernel's command line, such as nomodeset")
+    parser.add_argument("--console", metavar="TTY", help="where the agent's lines go, such as ttyS1,115200n8")
+    parser.add_argument(
+        "--boot-deadline", dest="boot_deadline_s", metavar="SECONDS", help="from waking to the claim; '' is the default"
+    )
+    parser.add_argument("--local-boot", choices=LocalBoot.values, help="how it goes on to its own disk")
+    parser.add_argument("--local-drive", metavar="NUMBER", help="that disk's number for drive; 128 is the first")
     parser.add_argument("--notes")
     parser.add_argument("--tags", help="all that it is to have, with spaces between them")
 
