@@ -81,7 +81,7 @@ def record(found: Iterable[Asked]) -> None:
 
 def since(moment: datetime | None = None) -> list[Newcomer]:
     """Those who asked since then, or within a day; the last to ask first. Who is registered by now is none."""
-    from_s = moment.timestamp() if moment else time.time() - KEPT_S
+    from_s = int(moment.timestamp()) if moment else time.time() - KEPT_S  # the log has whole seconds
     known = atomic.read_json(_path())
     rows = {mac: [at for at in row["at"] if at >= from_s] for mac, row in known.items()}
     asked = [mac for mac, times in rows.items() if times]
