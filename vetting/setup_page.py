@@ -2,7 +2,7 @@
 
 It changes nothing: vetting.yaml is root's, and the web process has no right to ask a network for DHCP servers where
 systemd runs it. Only administrators see it, since it shows the interfaces of this machine. The first of them is made
-in a terminal, by install.sh or `vetting admin_user`.
+in a terminal, by install.sh or by hand.
 """
 
 from __future__ import annotations

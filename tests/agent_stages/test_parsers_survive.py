@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from agent import parsing
 from agent.contract import codec, placeholders, wire
+from agent.core_screen import answers
 from agent.counters import bmc_log, command_counters, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.kernel import error_report, kmsg, kmsg_recording, machine_checks
@@ -25,7 +26,7 @@ from agent.host import power, shell
 from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
-from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs
+from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs, watchdog
 from agent.probes.board import dmidecode, dmimemory, early_memtest, iomem, lscpu, lshw, meminfo, pagemap
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
@@ -63,6 +64,10 @@ PORT = "NIC statistics:\n     rx_crc_errors: 12\n     rx_fcs_errors: 0\n"
 # Every public function of the agent that takes text which it did not write itself.
 PARSERS: dict[str, Parser] = {
     "agent.link.cmdline.parse": Parser(cmdline.parse, (CMDLINE,), cmdline.BadCommandLine),
+    "agent.core_screen.answers.is_wrong": Parser(lambda text: answers.is_wrong(text, "9f86d081"), ("9f86d081",), ()),
+    "agent.probes.bmc.watchdog.parse": Parser(
+        watchdog.parse, ("ipmitool/watchdog-os-load-running.txt", "ipmitool/watchdog-1.8.18.txt")
+    ),
     "agent.counters.command_counters.of_drive": Parser(
         lambda text: command_counters.of_drive(text, "S1"), ("smartctl/qemu-q35-sata.json",), ()
     ),
