@@ -11,7 +11,6 @@ from agent.contract import codec, wire
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook
 from agent.counters.kernel.log import KernelLog
-from agent.exercises import memory_modules
 from agent.host.hold import Hold
 from agent.host.identity import Identity
 from agent.host.power import Power
@@ -20,6 +19,7 @@ from agent.link.client import Client
 from agent.link.outbox import Outbox
 from agent.link.redact import printable
 from agent.link.results import Results
+from agent.probes.board import memory_modules
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.stage import StageContext, StageReport
 

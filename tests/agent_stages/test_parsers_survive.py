@@ -224,6 +224,7 @@ NO_TEXT = {
         "bmc.supply_inputs",
         "board.boot_entries",
         "board.dmiaddresses",
+        "board.memory_modules",
         "board.edac",
         "board.frames",
         "board.settings",

@@ -8,13 +8,14 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.contract import wire
-from agent.exercises import changing_load, cpu_load, fans, gpu_load, memory_load, memory_modules
+from agent.exercises import changing_load, cpu_load, fans, gpu_load, memory_load
 from agent.exercises.changing_load import Sweep
 from agent.exercises.heat import Heat
 from agent.exercises.surface import MIB, SECTOR_BYTES, unreadable
 from agent.host.shell import Completed
 from agent.loads import fio, stressapptest
 from agent.parsing import ParseError
+from agent.probes.board import memory_modules
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard

@@ -4,11 +4,12 @@ reserve) is reported."""
 from __future__ import annotations
 
 from agent.contract import wire
-from agent.exercises import early_memory_test, memory_load, memory_modules, module_coverage
+from agent.exercises import early_memory_test, memory_load, module_coverage
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
 from agent.exercises.memory_under_test import UnderTest
 from agent.exercises.module_coverage import WorkedOn
 from agent.loads import stressapptest
+from agent.probes.board import memory_modules
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
