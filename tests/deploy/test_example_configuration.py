@@ -33,7 +33,8 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> set[str]:
 def keys_in(data: dict, prefix: str = "") -> set[str]:
     found = set()
     for name, value in data.items():
-        found |= keys_in(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}"}
+        nested = isinstance(value, dict) and value
+        found |= keys_in(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}"}
     return found
 
 
