@@ -45,7 +45,7 @@ def check(names: Names) -> wire.Check:
     book = book_of(names)
     book.open_stage()
     book.close_stage()
-    return counter_checks._of_group(NETWORK, [], book)
+    return counter_checks._of_group(NETWORK, [], book, [])
 
 
 def test_only_errors_of_this_port_are_counted(tmp_path: Path) -> None:

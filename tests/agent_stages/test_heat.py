@@ -280,7 +280,7 @@ def test_burn_watches_the_heat_for_as_long_as_the_cores_work(tmp_path: Path, mon
     cpu(tmp_path)
     heat, at_work = Heat(tmp_path), []
     monkeypatch.setattr(burn.cpu_load, "run", lambda *_: at_work.append(_is_watched()))
-    burn._cores(context("Burn", tmp_path), heat, 1.0)
+    burn._cores(context("Burn", tmp_path, params={"waves_s": 0}), heat, 1.0)
     assert (at_work, _is_watched()) == ([True], False)
 
 

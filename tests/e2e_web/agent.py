@@ -21,6 +21,7 @@ class HttpTalker(Talker):
     def __init__(self, url: str, mac: str, uuid: str) -> None:
         self.url, self.uuid, self.macs, self.boot_id = url, uuid, [mac], "boot-1"
         self.run_id, self.token, self.seq = 0, "", 0
+        self.watchdog = None
         self.session = requests.Session()
 
     def take_token(self) -> bool:

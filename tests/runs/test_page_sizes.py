@@ -99,13 +99,15 @@ def test_a_tile_names_two_parts_and_counts_the_others(run: Run) -> None:
     assert [finding.component for finding in tile.blamed] == ["S-BAD", "T0"] and tile.more_blamed == 4
 
 
-def test_reading_a_page_of_an_old_run_costs_as_many_queries_as_of_a_new_one(run: Run, admin_client: Client) -> None:
+def test_reading_a_page_of_a_run_costs_as_many_queries_however_much_was_found(run: Run, admin_client: Client) -> None:
     counts = []
-    for shown in (run, a_run(a_host("node-2", mac="52:54:00:00:00:02"))):
+    for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
-            admin_client.get(shown.get_absolute_url())
+            admin_client.get(run.get_absolute_url())
         counts.append(len(queries))
-    assert abs(counts[0] - counts[1]) < 12, counts
+        for number in range(20):
+            a_finding(run.stage_runs.last(), component=f"T{number}")
+    assert counts[1] <= counts[0] < 40, counts
 
 
 def test_what_was_left_out_is_in_the_report(run: Run) -> None:
