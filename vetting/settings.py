@@ -164,6 +164,13 @@ TEMPLATES = [
 # connection. 0: Django's default, two new threads and a new connection for every request, at half the speed.
 WEB_THREADS = env.int("VETTING_WEB_THREADS", default=4)
 
+
+def _is_new(database: str) -> bool:
+    """Whether SQLite has still to make this file."""
+    path = Path(database)
+    return not path.exists() or path.stat().st_size == 0
+
+
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vetting.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = None if WEB_THREADS else 0
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -173,8 +180,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
-        # auto_vacuum comes first, since it holds for new files only: runs/database/compact.py needs it.
-        "init_command": "PRAGMA auto_vacuum=INCREMENTAL;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+        # auto_vacuum comes first, since it holds for new files only: runs/database/compact.py needs it. In any other
+        # file it would be a write for each connection.
+        "init_command": ("PRAGMA auto_vacuum=INCREMENTAL;" if _is_new(DATABASES["default"]["NAME"]) else "")
+        + "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
         "PRAGMA temp_store=MEMORY;"
         "PRAGMA mmap_size=134217728;PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-20000;",
     }
