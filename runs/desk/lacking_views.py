@@ -35,7 +35,8 @@ def not_there(request: HttpRequest, run_id: int) -> HttpResponse:
         return redirect(run)
     lacks, wanted = lacking.of(run), request.GET.get("topic", "")
     if not lacks:
-        return refused(request, f"Run {run.pk} lacked no sensor or part that {run.host} may not have.", run_id)
+        why = f"Nothing in run {run.pk} was left untested because {run.host} may lack a sensor or part."
+        return refused(request, why, run_id)
     if reason := lacking.why_not(run, [wanted] if wanted else []):
         return refused(request, reason, run_id)
     ticked = [wanted] if wanted else [lack.topic for lack in lacks if not lack.doubt]
