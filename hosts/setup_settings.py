@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,8 @@ def offers(inventory: Document) -> dict[str, int]:
 
 def power_limits(told: Document) -> dict[str, int]:
     """Whole watts by zone and name, such as `package-0 long_term`."""
-    return {f"{one['zone']} {one['name']}": round(one["watts"]) for one in told.get("power_limits") or []}
+    told_limits = [one for one in told.get("power_limits") or [] if math.isfinite(one["watts"])]
+    return {f"{one['zone']} {one['name']}": round(one["watts"]) for one in told_limits}
 
 
 def memory_mts(inventory: Document) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.contract import codec, wire
@@ -169,6 +169,9 @@ def test_adopting_leaves_out_what_says_nothing() -> None:
 
 
 @given(st.from_type(wire.Inventory))
+@example(
+    replace(SERVER, settings=wire.Settings(power_limits=[wire.PowerLimit("package-0", "long_term", float("inf"))]))
+)
 @settings(max_examples=100)
 def test_any_inventory_makes_a_spec(inventory: wire.Inventory) -> None:
     spec = adoption.from_inventory(codec.encode(inventory))
