@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from hosts import wakemethods
 from hosts.readable import readable
-from hosts.wakemethods import Verb
+from hosts.wakemethods import STOPPING, Verb
 from pxe.wake import power
 from pxe.wake.shape import Refused, WakeProblem
 from runs import jobs, lifecycle
@@ -18,10 +18,13 @@ from runs.bench import faults
 from runs.database import commits
 from runs.machine import State
 from runs.models import Actor, PowerReason, PowerRequest, Run
+from runs.power import why_not
 
 DO = jobs.Kind("pxe.wake.asked.do", "the power of a host", limit_s=85)
 # A host that hung may by and by boot its own disk: it is power-cycled soon, or not at all.
 HUNG_WITHIN = timedelta(seconds=120)
+# Who asks to stop a host knows what runs on it now, and not what will run on it when a stopped worker is back.
+STOPPED_WITHIN = timedelta(seconds=120)
 READ_AGAIN = timedelta(seconds=60)
 MOST_READS = 10
 
@@ -61,14 +64,27 @@ def do(request_id: int) -> None:
 
 
 def _asked(request: PowerRequest) -> None:
-    try:
-        said, failed = power.act(request.host, Verb(request.verb)), False
-    except WakeProblem as problem:
-        said, failed = str(problem), True
+    if why := _not_any_more(request):
+        said, failed = f"not done: {why}", True
+    else:
+        try:
+            said, failed = power.act(request.host, Verb(request.verb)), False
+        except WakeProblem as problem:
+            said, failed = str(problem), True
     _over(request, said, failed=failed)
     if request.run is not None:
         text = f"{wakemethods.WORDS[Verb(request.verb)]}: {said}"
         lifecycle.note(request.run, "power", actor=Actor.OPERATOR, who=request.who, text=text)
+
+
+def _not_any_more(request: PowerRequest) -> str:
+    """Why a verb that stops the host is not done now, though it could be when it was asked for."""
+    if Verb(request.verb) not in STOPPING:
+        return ""
+    late = timezone.now() - request.asked_at
+    if late > STOPPED_WITHIN:
+        return f"the worker came to it {late.total_seconds():.0f} s later; ask again if it is still meant"
+    return why_not(request.host, Verb(request.verb))
 
 
 def _hung(request: PowerRequest) -> None:

@@ -82,6 +82,24 @@ def test_a_host_under_test_is_not_stopped(operator: Client, bmc: Bmc, host: Host
     assert not PowerRequest.objects.exists()
 
 
+def test_a_host_whose_test_began_after_the_question_is_not_stopped(operator: Client, bmc: Bmc, host: Host) -> None:
+    lifecycle.ask_power(host, Verb.CYCLE, "admin")
+    a_run(host, state="Memory", verdict="")
+    round_of_the_worker()
+    assert resets(bmc) == []
+    request = PowerRequest.objects.get()
+    assert request.failed and request.said.startswith("not done:") and "under test" in request.said
+
+
+@pytest.mark.parametrize(("verb", "done"), [(Verb.OFF, False), (Verb.ON, True)])
+def test_a_worker_that_was_away_stops_no_host(bmc: Bmc, host: Host, verb: Verb, done: bool) -> None:
+    lifecycle.ask_power(host, verb, "admin")
+    PowerRequest.objects.update(asked_at=timezone.now() - asked.STOPPED_WITHIN - timedelta(seconds=1))
+    round_of_the_worker()
+    assert bool(resets(bmc)) is done
+    assert PowerRequest.objects.get().failed is not done
+
+
 def test_what_a_driver_has_not_is_neither_offered_nor_done(operator: Client) -> None:
     host = a_host("wol", "52:54:00:00:00:09")
     page = operator.get(f"/hosts/{host.name}/").content.decode()
