@@ -3,6 +3,8 @@ measure nothing."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agent.contract import wire
@@ -95,7 +97,17 @@ def test_limits_that_contradict_each_other_count_for_nothing() -> None:
     """A module without limits has zeros there, and each value is above them."""
     rows = [row for row in module("sfp").splitlines() if "threshold" not in row]
     zeros = [f"\tLaser rx power {limit} threshold : 0.0000 mW / -inf dBm" for limit in ("high alarm", "low alarm")]
-    assert judged("\n".join([*rows, *zeros])).findings == []
+    report = judged("\n".join([*rows, *zeros]))
+    assert report.findings == []
+    assert [one.outcome for one in report.checks] == [PASSED], "its other limits have flags"
+
+
+def test_a_module_of_which_nothing_can_be_compared_does_not_pass() -> None:
+    """It has no flags, and all its limits are zeros."""
+    zeros = "0.0000 mW / -inf dBm / 0.000 mA / 0.00 degrees C / 0.0000 V"
+    text = re.sub(r"(threshold\s*: ).*", rf"\g<1>{zeros}", module("sfp")).replace(": Yes", ": No")
+    text = "\n".join(row for row in text.splitlines() if not row.rstrip().endswith((": On", ": Off")))
+    assert [one.outcome for one in judged(text).checks] in ([NOT_TESTED], [])
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,13 @@ class Module:
             for name, lane in self.values:
                 if name == what and self._crossing(what, way, grade, lane).is_beyond:
                     crossed.add((what, way, grade, lane))
-        yield from (self._crossing(*key) for key in sorted(crossed) if self._are_sound(key[0]))
+        yield from (self._crossing(*key) for key in sorted(crossed) if self._are_sound(key[0], key[2]))
+
+    def can_be_judged(self) -> bool:
+        """Whether a value or a flag stands beside alarm limits that do not contradict each other."""
+        read = {what for what, _ in self.values} & {what for what, _, _ in self.limits}
+        flagged = {what for what, *_ in self.flags}
+        return any(self._are_sound(what, "alarm") for what in read | flagged)
 
     def lowest(self, what: str) -> float | None:
         """The value of the worst lane."""
@@ -80,8 +86,8 @@ class Module:
         value = self.values.get((what, lane), self.values.get((what, 0)))
         return Crossing(what, way, grade, lane, value, self.limits.get((what, way, grade)))
 
-    def _are_sound(self, what: str) -> bool:
-        low, high = (self.limits.get((what, way, "alarm")) for way in ("low", "high"))
+    def _are_sound(self, what: str, grade: str) -> bool:
+        low, high = (self.limits.get((what, way, grade)) for way in ("low", "high"))
         return low is None or high is None or low < high
 
 

@@ -42,8 +42,8 @@ def tell_corrected(state: NicState, before: int | None, done: Completed, report:
 
 
 def _judge(state: NicState, module: Module, report: PartialReport) -> None:
-    if not module.flags and not module.limits:
-        why = f"{state.name}: the module has no limits of its own"
+    if not module.can_be_judged():
+        why = f"{state.name}: the module has no limits of its own that a value could be compared with"
         report.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic="network"))
         return
     found = _worst([_finding(state, one) for one in module.crossings()])
