@@ -128,6 +128,34 @@ def test_a_controller_that_answered_is_not_named(
     assert [one.slot for one in found(*lines, driver=driver, waited=waited)] == slots
 
 
+def test_a_card_whose_worker_udev_ended_and_that_has_its_driver_is_ready_though_a_disk_is_absent() -> None:
+    said = unready.Said(ended={NIC})
+    card = device(NIC, "0200", "igb")
+    assert unready.controllers(said, [card], LACKS, 60.0) == []
+    (one,) = unready.controllers(said, [replace(card, driver="")], LACKS, 60.0)
+    assert (one.slot, one.kind) == (NIC, "network")
+
+
+@pytest.mark.parametrize(
+    ("class_id", "vendor_id", "hides_nvme"), [("0104", "1000", False), ("0104", "8086", True), ("0100", "1000", False)]
+)
+def test_only_a_controller_that_can_have_nvme_drives_hides_them(
+    class_id: str, vendor_id: str, hides_nvme: bool
+) -> None:
+    controller = replace(device(AHCI, class_id, ""), vendor_id=vendor_id)
+    (one,) = unready.controllers(unready.Said(ended={AHCI}), [controller], LACKS, 60.0)
+    gone = replace(WITHOUT_SATA, disks=[], unready=[one])
+    missing = [d.component for d in orchestrator_stages.compare(SPEC, gone).differences if d.code == "spec.missing"]
+    assert missing == ([] if hides_nvme else ["NVME-1"])
+
+
+def test_of_two_disks_with_one_serial_number_the_one_behind_a_late_controller_is_named() -> None:
+    two = [{"serial": "S-1", "wwn": wwn, "bus": "sata"} for wwn in ("0x5000c500a0000001", "0x5000c500a0000002")]
+    there = wire.Disk("sda", "S-1", two[0]["wwn"], "sata", 976762)
+    compared = orchestrator_stages.compare({"disks": two}, wire.Inventory(disks=[there], unready=[NOT_READY]))
+    assert compared.outcome is not Outcome.PASSED
+
+
 def test_a_worker_of_a_device_below_the_controller_names_the_controller(tmp_path: Path) -> None:
     below = tmp_path / f"sys/devices/pci0000:00/{AHCI}/virtio3"
     below.mkdir(parents=True)

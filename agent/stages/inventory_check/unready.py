@@ -33,11 +33,14 @@ _WORKER = re.compile(
 _ETHERNET = "0200"
 _SLOT = re.compile(PCI)
 # The buses of disks behind a controller of this driver or PCI class. SATA drives behind a SAS controller are on the bus
-# sas, unless the kernel's own SATA code speaks to them (libsas).
+# sas, unless the kernel's own SATA code speaks to them (libsas). Behind a RAID controller no drive is on the bus nvme:
+# only Intel's VMD, of the same class, has those.
 _LIBSAS = ["sas", "sata", "scsi"]
+_INTEL = "8086"
 _BUSES = {
     "ahci": ["sata"], "ata_piix": ["sata"], "nvme": ["nvme"], "vmd": ["nvme"],
     "isci": _LIBSAS, "mvsas": _LIBSAS, "pm80xx": _LIBSAS, "aic94xx": _LIBSAS,
+    "0100": [*_LIBSAS, "virtio"], "0104": _LIBSAS, "0180": _LIBSAS,
     "0101": ["sata"], "0105": ["sata"], "0106": ["sata"], "0107": _LIBSAS, "0108": ["nvme"],
 }  # fmt: skip
 
@@ -91,8 +94,8 @@ def controllers(
     said: Said, devices: Collection[PciDevice], waited: Waited, udev_wait_s: float, root: Path = Path("/")
 ) -> list[wire.Unready]:
     """Each storage controller and Ethernet card that was not ready. A driver that gave up and has its device after all
-    was started again. If udev ended a worker and the driver has its device, the device counts as not ready only if
-    disks are absent."""
+    was started again. If udev ended a worker and the driver has its device, a storage controller counts as not ready
+    only if disks are absent."""
     ended, slow = _slots(said.ended, root), _slots(said.slow, root) if not waited.udev_done else set()
     found = []
     for device in devices:
@@ -101,7 +104,7 @@ def controllers(
         if why:
             driver = device.driver or said.gave_up.get(device.slot, ("", ""))[0]
             name = f"{device.slot} ({driver or device.device})"
-            buses = _BUSES.get(driver) or _BUSES.get(device.class_id) or []
+            buses = _BUSES.get(driver) or _buses_of_class(device)
             found.append(wire.Unready(device.slot, kind, f"{name} was not ready: {why}", buses))
     if not waited.udev_done:
         found.append(wire.Unready("", ANY, f"udev has not finished after {udev_wait_s:g} s: parts may be missing"))
@@ -109,12 +112,17 @@ def controllers(
 
 
 def _why(device: PciDevice, said: Said, ended: set[str], slow: set[str], waited: Waited) -> str:
-    if device.slot in ended and (not device.driver or waited.absent):
+    if device.slot in ended and (not device.driver or (waited.absent and _kind(device) == STORAGE)):
         return "udev ended the start of its driver after its time limit"
     if device.slot in said.gave_up and not device.driver:
         driver, error = said.gave_up[device.slot]
         return f"its driver {driver} gave up with error {error}"
     return "its driver is still starting" if device.slot in slow else ""
+
+
+def _buses_of_class(device: PciDevice) -> list[str]:
+    may_be_vmd = device.class_id == "0104" and device.vendor_id == _INTEL
+    return [*_BUSES.get(device.class_id, ()), *(["nvme"] if may_be_vmd else [])]
 
 
 def _kind(device: PciDevice) -> str:

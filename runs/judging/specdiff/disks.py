@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from agent.contract import wire
 from runs.judging.specdiff import unready
 from runs.judging.specdiff.difference import Difference, Part, Spec
+from runs.judging.specdiff.disk_identity import matches
 
 ROUNDING_MB = 1
 
@@ -32,12 +33,6 @@ def disks(
         name = disk.serial or disk.wwn or disk.name
         words = " ".join(filter(None, (disk.bus.upper(), "disk", disk.model, f"of {disk.size_mb} MiB ({disk.name})")))
         yield Part(f"disks[{name}]", "disk", name).unexpected(words, f"{name}: {words} is not expected")
-
-
-def matches(spec: Spec, disk: wire.Disk) -> bool:
-    """Whether the disk has every identifier that the spec gives. A spec without identifiers matches no disk."""
-    given = {key: spec[key] for key in ("serial", "wwn") if spec.get(key)}
-    return bool(given) and all(getattr(disk, key) == value for key, value in given.items())
 
 
 def _disk(part: Part, spec: Spec, disk: wire.Disk) -> Iterator[Difference]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent.contract import wire
 from runs.judging.specdiff import adapters
 from runs.judging.specdiff.difference import Difference, Spec
+from runs.judging.specdiff.disk_identity import matches
 
 _DISKS, _PORTS = ("storage", "any"), ("network", "any")
 
@@ -39,7 +40,7 @@ def not_compared(expected: Spec, inventory: wire.Inventory) -> Iterator[str]:
     """One sentence for each expected disk and port that was not seen for this reason."""
     for spec in expected.get("disks") or []:
         name = spec.get("serial") or spec.get("wwn") or ""
-        seen = any(name in (disk.serial, disk.wwn) for disk in inventory.disks)
+        seen = any(matches(spec, disk) for disk in inventory.disks)
         if not seen and (why := _first(one for one in inventory.unready if _fits(spec, one))):
             yield f"disks[{name}] could not be compared: {why}"
     macs = {nic.mac.lower() for nic in inventory.nics}
