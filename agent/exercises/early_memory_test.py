@@ -121,6 +121,10 @@ def _unproven(wanted: int, is_given: bool, test: EarlyTest, bad_bytes: int | Non
         return "the kernel's log no longer has its early test"
     if len(test.rounds) < wanted:
         return f"{len(test.rounds)} of {wanted} patterns are in the kernel's log"
+    if test.ordered is not None and test.ordered < wanted:
+        return f"the kernel began a test of {test.ordered} patterns, {wanted} are ordered"
+    if test.ordered is None and bad_bytes is None:
+        return "the kernel's log no longer has the beginning of its early test"
     return ""
 
 

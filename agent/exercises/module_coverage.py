@@ -89,8 +89,13 @@ def judge(
             f"passes.{name}": passes,
             f"patterns.{name}": float(sum(test.patterns for test in tests if share.by_test[test.words])),
         }
-        made.append(checks.passed(CHECK, name, reason=_words(share, watch)))
+        made.append(_check(name, share, _words(share, watch)))
     return made, numbers
+
+
+def _check(name: str, share: Share, words: str) -> wire.Check:
+    """Of a module of which nothing is known to have been under test nothing was tested."""
+    return checks.passed(CHECK, name, reason=words) if share.covered else checks.not_tested(CHECK, name, reason=words)
 
 
 def _words(share: Share, watch: UnderTest) -> str:

@@ -85,6 +85,8 @@ def test_bad_memory_whose_addresses_were_overwritten_in_the_log_fails_and_blames
         ({"text": "Linux version 6.12\n"}, "no longer has"),
         ({"text": log(*PATTERNS[:2])}, "2 of 3 patterns"),
         ({"patterns": 4}, "3 of 4 patterns"),
+        ({"text": log(*PATTERNS, first="early_memtest: # of tests: 2")}, "a test of 2 patterns, 3 are ordered"),
+        ({"text": log(*PATTERNS, first="Linux version 6.1"), "meminfo": ""}, "no longer has the beginning"),
     ],
 )
 def test_a_test_that_was_ordered_and_not_read_is_not_tested(given: dict[str, object], why: str) -> None:

@@ -201,6 +201,12 @@ def test_a_reading_that_was_cut_off_tells_the_least() -> None:
     assert "at least 25.0 %" in made[0].reason
 
 
+def test_a_module_of_which_nothing_was_under_test_does_not_pass() -> None:
+    made, numbers = judged(OWN, frames((0, 512)))
+    assert [one.outcome for one in made] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
+    assert numbers["covered_percent.DIMM_B1"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("addresses", "tested", "why"),
     [
