@@ -87,8 +87,10 @@ class _Pulse:
                 due += half_s
                 if self._over.wait(max(0.0, due - time.monotonic())):
                     return
+                is_late = time.monotonic() - due > half_s
                 children.signal_all(workers, signal.SIGCONT if number % 2 else signal.SIGSTOP)
-                self.edges += bool(workers)
+                # Edges that follow each other at once, after a delay, change no load.
+                self.edges += bool(workers) and not is_late
         finally:
             children.signal_all(workers | self._workers(), signal.SIGCONT)
 
