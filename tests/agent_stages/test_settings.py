@@ -88,6 +88,12 @@ def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
     assert settings.read(tmp_path) == wire.Settings()
 
 
+def test_virtual_functions_of_a_device_that_can_not_be_read_leave_the_list_unknown(server: Path) -> None:
+    count = next((server / "sys/bus/pci/devices").glob("*/sriov_totalvfs"))
+    count.write_text("many\n")
+    assert settings.read(server).sriov is None
+
+
 def test_what_is_switched_off_is_known_to_be_off(tmp_path: Path) -> None:
     tree(tmp_path, {
         "proc/cpuinfo": "flags\t\t: fpu vme\n", f"{TABLES}/FACP": "", f"{CPU}/smt/active": "0",

@@ -115,6 +115,8 @@ def _sriov(root: Path) -> list[wire.VirtualFunctions] | None:
     found = []
     for device in sorted(devices.iterdir()):
         most = sysfs.integer(device / "sriov_totalvfs")
+        if most is None and (device / "sriov_totalvfs").exists():
+            return None  # a list that is not whole would say that this device offers none
         if most:
             found.append(wire.VirtualFunctions(device.name, most, sysfs.integer(device / "sriov_numvfs")))
     return found[:_MOST_DEVICES]
