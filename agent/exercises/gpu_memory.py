@@ -132,13 +132,18 @@ def unread(card: NvidiaGpu) -> str:
     memory = card.memory
     if memory.trouble:
         return f"{card.pci}: could not be read: {'; '.join(memory.trouble[:5])}"
-    if card.uncorrected_ecc is None:
+    if card.uncorrected_ecc is None or _is_switched_off(card):
         return f"{card.pci}: {_uncounted(card)}"
     if not memory.tells_of_repair:
         return f"{card.pci}: nvidia-smi does not report whether memory waits to be remapped or retired"
     if card.has_mig and card.remap_pending is None and memory.lifetime_uncorrected != 0:
         return f"{card.pci}: MIG mode hides whether memory waits to be remapped: switch it off (nvidia-smi -mig 0)"
     return ""
+
+
+def _is_switched_off(card: NvidiaGpu) -> bool:
+    """Whether the card counts nothing because ECC is off. A count of 0 beside that is no evidence."""
+    return card.memory.ecc_mode.casefold() == "disabled"
 
 
 def _uncounted(card: NvidiaGpu) -> str:
@@ -149,7 +154,7 @@ def _uncounted(card: NvidiaGpu) -> str:
         return "MIG mode hides its counters of memory errors: switch it off (nvidia-smi -mig 0)"
     if memory.has_no_ecc:
         return f"this card has no ECC, so its memory errors are not counted; {_INTENDED}"
-    if memory.ecc_mode.casefold() == "disabled":
+    if _is_switched_off(card):
         return f"ECC is switched off: switch it on (nvidia-smi -e 1) and reset the card; {_INTENDED}"
     return "nvidia-smi does not report its memory errors"
 

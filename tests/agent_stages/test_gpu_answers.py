@@ -266,6 +266,28 @@ def test_a_card_that_only_the_driver_knows_is_not_passed_over(tmp_path: Path) ->
     assert set(results(report).values()) == {"not_tested"}
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "nvidia-smi printed nothing"),
+        ("\n=======NVSMI LOG=======\n\nTimestamp : Wed Jan 22 04:28:41 2025\n", "record with nvidia-smi -q -x"),
+        ("Wed Jan 22 04:28:25 2025\n+-----+\n| NVIDIA-SMI 550.127.05 |\n", "record with nvidia-smi -q -x"),
+        ("No devices were found\n", "nvidia-smi: No devices were found"),
+    ],
+)
+def test_the_reason_names_what_was_recorded_in_place_of_xml(text: str, reason: str, tmp_path: Path) -> None:
+    outcome, said, codes = judged(tmp_path, text)
+    assert (outcome, codes) == ("not_tested", [])
+    assert reason in said
+
+
+def test_a_count_of_zero_is_no_evidence_while_ecc_is_off(tmp_path: Path) -> None:
+    outcome, reason, codes = judged(tmp_path, changed("a10g.xml", current_ecc="Disabled"))
+    assert (outcome, codes) == ("not_tested", [])
+    assert "ECC is switched off" in reason
+    assert judged(tmp_path, changed("a10g.xml", pending_ecc="Disabled"))[0] == "passed"
+
+
 def test_a_card_that_leaves_under_load_is_blamed() -> None:
     before, after = answered(recorded("nvidia-smi", "tesla-t4.xml")), answered(changed("a10g.xml").replace("1E", "1F"))
     assert [one.code for one in gpu_state.lost_meanwhile(before, after)] == ["gpu.lost"]

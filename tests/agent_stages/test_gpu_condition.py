@@ -30,6 +30,10 @@ def judged(tmp_path: Path, inside: str) -> tuple[str, list[str]]:
         "<gpu_temp>97 C</gpu_temp><gpu_temp_slow_threshold>93 C</gpu_temp_slow_threshold>",
         "<gpu_temp>88 C</gpu_temp><gpu_temp_tlimit>-2 C</gpu_temp_tlimit>"
         "<gpu_temp_slow_tlimit_threshold>-2 C</gpu_temp_slow_tlimit_threshold>",
+        "<gpu_temp>99 C</gpu_temp><gpu_temp_max_threshold>98 C</gpu_temp_max_threshold>"
+        "<gpu_temp_slow_threshold>N/A</gpu_temp_slow_threshold>",
+        "<gpu_temp>62 C</gpu_temp><gpu_temp_slow_threshold>89 C</gpu_temp_slow_threshold>"
+        "<memory_temp>106 C</memory_temp><gpu_temp_max_mem_threshold>95 C</gpu_temp_max_mem_threshold>",
     ],
 )
 def test_a_card_as_hot_as_its_own_slowdown_temperature_fails(inside: str, tmp_path: Path) -> None:
@@ -46,6 +50,10 @@ def test_a_card_as_hot_as_its_own_slowdown_temperature_fails(inside: str, tmp_pa
         "<gpu_temp_slow_threshold>N/A</gpu_temp_slow_threshold>",
         # Some drivers write the newer elements' numbers into the older ones.
         "<gpu_temp>41 C</gpu_temp><gpu_temp_slow_threshold>-2 C</gpu_temp_slow_threshold>",
+        "<gpu_temp>41 C</gpu_temp><gpu_temp_max_threshold>-8 C</gpu_temp_max_threshold>"
+        "<memory_temp>60 C</memory_temp><gpu_temp_max_mem_threshold>0 C</gpu_temp_max_mem_threshold>",
+        "<gpu_temp>62 C</gpu_temp><memory_temp>95 C</memory_temp>"
+        "<gpu_temp_max_mem_threshold>95 C</gpu_temp_max_mem_threshold>",
     ],
 )
 def test_a_card_below_it_or_without_such_a_temperature_passes(inside: str, tmp_path: Path) -> None:

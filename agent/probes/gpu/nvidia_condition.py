@@ -1,4 +1,4 @@
-"""Two conditions that an NVIDIA card reports beside its memory: heat at which it slows down, and its state in an NVLink
+"""Two conditions that an NVIDIA card reports beside its errors: heat beyond its own limits, and its state in an NVLink
 fabric.
 
 Elements: nvsmi_device schema, versions 10 to 13. Meanings: nvidia-smi(1), "Temperature", and NVML's nvmlGpuFabricInfo
@@ -14,6 +14,13 @@ from agent.parsing import clean
 from agent.probes.gpu import nvidia_words
 
 _DEGREES = re.compile(r"(-?\d{1,4}) C")
+# A temperature, the card's own limit for it, how many degrees above the limit are too hot, and words for both. At its
+# slowdown temperature the card already slows down; its memory may be as warm as its limit.
+_HEAT = (
+    ("gpu_temp", "gpu_temp_max_threshold", 0, "", "and it shuts down at"),
+    ("gpu_temp", "gpu_temp_slow_threshold", 0, "", "and it slows down at"),
+    ("memory_temp", "gpu_temp_max_mem_threshold", 1, "its memory has ", "which is made for at most"),
+)
 # Words in the fabric's health that mean a fault.
 _UNHEALTHY = {"bandwidth": ("degraded",), "route_unhealthy": ("true",), "summary": ("unhealthy", "limited capacity")}
 # A link or a route has failed and is being repaired. While the fabric comes up, this is ordinary.
@@ -23,11 +30,13 @@ _CONFIGURATION, _CONFIGURED = "incorrect_configuration", ("", "none", "false")
 
 
 def heat(card: Element) -> str:
-    """A sentence if the card has reached its own slowdown temperature. Empty if not, or if it gives neither value.
-    Newer cards report the distance to their limit instead."""
-    now, slow = (_degrees(card, f"gpu_temp{name}") for name in ("", "_slow_threshold"))
-    if now is not None and slow is not None and now >= slow > 0:
-        return f"{now} °C, and it slows down at {slow} °C"
+    """A sentence if the card or its memory is hotter than its own limit. Empty if not, or if it gives no such values.
+    Newer cards report the distance to their limit instead, and some drivers write it in place of the limit: a limit of
+    0 or below is none."""
+    for name, limit, beyond, what, words in _HEAT:
+        now, most = _degrees(card, name), _degrees(card, limit)
+        if now is not None and most is not None and most > 0 and now >= most + beyond:
+            return f"{what}{now} °C, {words} {most} °C"
     left, slow = (_degrees(card, f"gpu_temp_{name}") for name in ("tlimit", "slow_tlimit_threshold"))
     if left is not None and slow is not None and left <= slow <= 0:
         return f"{left} °C left to its limit, and it slows down at {slow} °C"

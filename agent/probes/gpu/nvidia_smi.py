@@ -27,6 +27,8 @@ _NO_HANDLE = re.compile(
 )
 _INFOROM = re.compile(rf"infoROM is corrupted at gpu {_ADDRESS}", re.IGNORECASE)
 _UUID = re.compile(r"GPU-[0-9A-Za-z-]{1,60}")
+# Headings of `nvidia-smi -q` and of the table that `nvidia-smi` prints.
+_TEXT = re.compile(r"=NVSMI LOG=|\| NVIDIA-SMI \d")
 _MOST_LINES, _MOST_GPUS = 200, 256
 
 
@@ -117,12 +119,14 @@ def read(text: str) -> Answer:
     """Warnings may stand before and after the XML. Raises ParseError for anything but nvidia-smi's XML. A document type
     with entities is refused unread."""
     document, beside = _apart(text)
+    if not text.strip():
+        raise ParseError("nvidia-smi printed nothing")
     if "<!ENTITY" in document:
         raise ParseError("nvidia-smi printed XML with entities")
     try:
         root = ElementTree.fromstring(document)
     except ElementTree.ParseError as error:
-        raise ParseError(_first_line(beside) or f"nvidia-smi printed broken XML: {error}") from None
+        raise ParseError(_instead_of_xml(beside) or f"nvidia-smi printed broken XML: {error}") from None
     if root.tag != "nvidia_smi_log":
         raise ParseError(f"nvidia-smi printed {clean(root.tag)[:40]} instead of nvidia_smi_log")
     cards = [_gpu(element) for element in root.findall("gpu")[:_MOST_GPUS]]
@@ -140,8 +144,11 @@ def _apart(text: str) -> tuple[str, str]:
     return text[begin:end], f"{text[:begin][-20000:]}\n{text[end:][:20000]}"
 
 
-def _first_line(beside: str) -> str:
-    """nvidia-smi's own message, if it printed no XML at all."""
+def _instead_of_xml(beside: str) -> str:
+    """nvidia-smi's own message, if it printed no XML at all. Its text and its table are no message: somebody recorded
+    them."""
+    if _TEXT.search(beside):
+        return "this is nvidia-smi's text, not its XML: record with nvidia-smi -q -x"
     line = next((words for row in beside.splitlines()[:_MOST_LINES] if (words := clean(row))), "")
     return f"nvidia-smi: {line[:200]}" if line and not line.startswith("<") else ""
 
