@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from agent.contract import wire
+from agent.parsing import ParseError
 from tests.agent_stages import healthy, smart_verdicts
 from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED
 
@@ -27,6 +29,10 @@ def flash(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
 def hard_disk(*rows: dict[str, Any]) -> dict[str, Any]:
     """A SATA hard disk with these attributes only."""
     return healthy.ata(ata_smart_attributes={"table": list(rows)})
+
+
+# The health log of a virtual disk, or of a bridge that answers without asking the drive.
+BLANK = {"available_spare": 0, "available_spare_threshold": 0, "percentage_used": 0, "num_err_log_entries": 0}
 
 
 @pytest.mark.parametrize(
@@ -59,8 +65,11 @@ def test_a_sound_drive_of_each_kind_passes_with_nothing_to_tell(drive: dict[str,
         (healthy.nvme(media_errors="0x0"), "media errors is no number: '0x0'"),
         (healthy.nvme(available_spare=255), "available spare is no number"),
         (without(healthy.nvme(), "nvme_smart_health_information_log", "percentage_used"), "percentage used was not"),
+        (healthy.nvme(**BLANK, temperature=-273), "the health log is blank"),
         (healthy.ata(healthy.attribute(197, "Current_Pending_Sector", -1)), "197 Current_Pending_Sector is no number"),
         (healthy.ata(healthy.attribute(5, "Reallocated_Sector_Ct", 0, text="?")), "in no known format"),
+        (healthy.ata(healthy.attribute(5, "Reallocated_Sector_Ct", 0xFFFFFFFFFFFF)), "Sector_Ct is no count"),
+        (healthy.ssd(healthy.attribute(187, "Reported_Uncorrect", 0xFFFFFFFF)), "187 Reported_Uncorrect is no count"),
         (healthy.ata(healthy.attribute(197, "Vendor_Specific", 0)), "pending sectors were not read"),
         (flash(healthy.attribute(199, "UDMA_CRC_Error_Count", 0)), "no attribute that counts errors or wear"),
         (
@@ -93,6 +102,44 @@ def test_what_was_not_read_is_not_zero(drive: dict[str, Any], word: str) -> None
     verdict = smart_verdicts.of(drive)
     assert (verdict.outcome, verdict.critical) == (NOT_TESTED, set())
     assert word in verdict.words
+
+
+def test_a_health_log_with_a_temperature_is_not_blank() -> None:
+    """QEMU's drive counts next to nothing."""
+    assert smart_verdicts.of(healthy.nvme(**BLANK, temperature=50)) == (PASSED, set(), set(), "")
+
+
+def test_a_count_that_has_reached_the_end_of_16_bits_is_one() -> None:
+    verdict = smart_verdicts.of(healthy.ata(healthy.attribute(197, "Current_Pending_Sector", 65535)))
+    assert (verdict.outcome, verdict.critical) == (FAILED, {"smart.pending_sectors"})
+
+
+def of_version(*version: int, defects: int) -> smart_verdicts.Verdict:
+    return smart_verdicts.of(
+        healthy.sas(smartctl={"version": list(version), "exit_status": 0}, scsi_grown_defect_list=defects)
+    )
+
+
+@pytest.mark.parametrize(
+    ("defects", "outcome"), [(0, PASSED), (7, PASSED), (56, NOT_TESTED), (8, NOT_TESTED), (240, FAILED), (31, FAILED)]
+)
+def test_grown_defects_that_may_be_bytes_condemn_only_if_they_do_so_as_bytes(
+    defects: int, outcome: wire.Outcome
+) -> None:
+    """56 bytes are 7 defects (AnalogJ/scrutiny#119), 240 are 30 (smartctl_exporter#118)."""
+    verdict = of_version(7, 3, defects=defects)
+    assert verdict.outcome is outcome
+    assert ("may give grown defects (56) in bytes" in verdict.words) == (defects == 56)
+
+
+def test_grown_defects_of_a_newer_smartctl_are_a_number() -> None:
+    assert of_version(7, 4, defects=56).outcome is FAILED
+    assert of_version(7, 5, defects=8).outcome is PASSED
+
+
+def test_smartctls_text_is_named_as_what_it_is() -> None:
+    with pytest.raises(ParseError, match="record with smartctl -j -x"):
+        smart_verdicts.of("smartctl 7.4 2023-08-01 r5530\nCopyright (C) 2002-23, www.smartmontools.org\n")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ _OF_HOW_MANY = re.compile(r"(\d{1,10})/(\d{1,10})")
 # raw16 and raw8: words, the highest first.
 _WORDS = re.compile(r"(?:\d{1,5} ){2,5}(\d{1,5})")
 _HEX = re.compile(r"0x([0-9a-f]{12,16})")
+# All 32 or 48 bits set: the drive keeps no number here. 65535 may be a count that has reached its end.
+_ALL_ONES = frozenset({(1 << bits) - 1 for bits in (32, 48)})
 # Kinds of rows whose normalised value no fault takes to 0, and how many of them must be 0 before 0 is no value.
 _OF_USE = frozenset({smart_meanings.AGE, smart_meanings.NOTHING})
 _MANY_ZEROS = 3
@@ -148,9 +150,10 @@ def _count(row: dict[str, Any], number: int, name: str, gaps: Gaps) -> int | Non
     if not isinstance(text, str):
         gaps.note(f"{what} was not read as text")
         return None
-    count = None if value is None else in_its_format(value, text.strip())
+    count = None if value is None or value in _ALL_ONES else in_its_format(value, text.strip())
     if value is not None and count is None and _is_counted(number, name):
-        gaps.note(f"{what} is in no known format: {text[:40]!r}")
+        why = "is no count" if value in _ALL_ONES else "is in no known format"
+        gaps.note(f"{what} {why}: {text[:40]!r}")
     return count
 
 

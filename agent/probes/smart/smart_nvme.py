@@ -34,10 +34,13 @@ class NvmeHealth:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> NvmeHealth | None:
-    """None without such a log. smartctl prints the critical warning twice: a bit that is set in either counts."""
+    """None without such a log. smartctl prints the critical warning twice: a bit that is set in either counts. A log
+    with nothing but zeros was not filled in, by a bridge or a virtual disk: a real one has at least a temperature."""
     if "nvme_smart_health_information_log" not in data:
         return None
     log = mapping(data["nvme_smart_health_information_log"])
+    if log and not any(map(_is_above_zero, log.values())):
+        gaps.note("the health log is blank: no value in it is above 0")
     told = whole(mapping(mapping(data.get("smart_status")).get("nvme")).get("value"), 255)
     warning = gaps.needed(log, "critical_warning", "the critical warning", 255)
     if warning is not None or told:
@@ -49,6 +52,11 @@ def of(data: dict[str, Any], gaps: Gaps) -> NvmeHealth | None:
         spare_percent=gaps.needed(log, "available_spare", "the available spare", 100),
         spare_threshold_percent=gaps.needed(log, "available_spare_threshold", "the threshold of the spare", 100),
     )
+
+
+def _is_above_zero(value: object) -> bool:
+    """The temperature of a blank log is -273, and -1 is the number of all namespaces."""
+    return bool(whole(value, MOST_NVME))
 
 
 def _media_errors(data: dict[str, Any], counted: int | None) -> int | None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from agent.parsing import clean, mapping
+from agent.parsing import clean, mapping, sequence
 from agent.probes.smart.gaps import Gaps, whole
 
 FAILING, WARM, ENCLOSURE, WARNS = "smart.failing", "smart.temperature", "smart.enclosure", "smart.drive_warns"
@@ -83,6 +83,23 @@ def exception(data: dict[str, Any]) -> Exception_ | None:
     told = mapping(mapping(data.get("smart_status")).get("scsi"))
     asc, ascq = whole(told.get("asc"), 255), whole(told.get("ascq"), 255)
     return None if asc is None or ascq is None else Exception_(asc, ascq, clean(told.get("ie_string"))[:120])
+
+
+def grown_defects(data: dict[str, Any], gaps: Gaps) -> int | None:
+    """The number of grown defects. Before 7.4 smartctl may write the length of their list in its place, mostly 8 bytes
+    for each: https://github.com/prometheus-community/smartctl_exporter/issues/118. Then it is at least an eighth of
+    that, which is noted."""
+    count, version = gaps.given(data, "scsi_grown_defect_list", "the number of grown defects"), _version(data)
+    if not count or count % 4 or not version or version >= [7, 4]:
+        return count
+    gaps.note(f"smartctl {version[0]}.{version[1]} may give grown defects ({count}) in bytes: record with 7.4 or newer")
+    return count // 8 or 1
+
+
+def _version(data: dict[str, Any]) -> list[int]:
+    """smartctl's version, such as [7, 3]. Empty if it was not read."""
+    parts = [whole(part) for part in sequence(mapping(data.get("smartctl")).get("version"))[:2]]
+    return [part for part in parts if part is not None] if len(parts) == 2 and None not in parts else []
 
 
 def uncorrected(data: dict[str, Any], gaps: Gaps) -> dict[str, int]:

@@ -193,6 +193,8 @@ def of_disk(name: str, root: Path = Path("/")) -> Device:
 
 def parse(text: str) -> Smart:
     """Raises ParseError for anything but smartctl's JSON. A drive that can't be asked is no error: see `trouble`."""
+    if "{" not in text and "smartmontools" in text:
+        raise ParseError("this is smartctl's text, not its JSON: record with smartctl -j -x")
     data = parse_json(text, "smartctl")
     head, gaps = mapping(data.get("smartctl")), Gaps()
     if (status := whole(head.get("exit_status"), 255)) is None:
@@ -212,7 +214,7 @@ def parse(text: str) -> Smart:
         statistics=smart_statistics.of(data, gaps),
         nvme=smart_nvme.of(data, gaps),
         exception=smart_scsi.exception(data),
-        grown_defects=gaps.given(data, "scsi_grown_defect_list", "the number of grown defects"),
+        grown_defects=smart_scsi.grown_defects(data, gaps),
         uncorrected=smart_scsi.uncorrected(data, gaps),
         scan=smart_scsi.scan(data, gaps),
         errors=smart_error_log.of(data, gaps),
