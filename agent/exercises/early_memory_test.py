@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.contract import wire
-from agent.counters.kernel import kmsg
+from agent.counters.kernel import boot, log
+from agent.counters.kernel.kmsg_record import Record
 from agent.exercises.memory_under_test import MIB, frames_of
 from agent.exercises.wrong_memory import miscompared
 from agent.loads.wrong_word import WrongWord
@@ -23,9 +23,6 @@ from agent.reports import checks
 
 CHECK = "early_test"
 _GIVEN = re.compile(r"(?:^|\s)memtest=(\d{1,9})(?=\s|$)")
-_RECORD_BYTES = 8192
-# The test is over long before this time after the start of the kernel's clock, which begins after it.
-_EARLY_US = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -55,28 +52,12 @@ def read(root: Path = Path("/")) -> Said:
             texts.append((root / name).read_text(errors="replace"))
         except OSError:
             texts.append("")
-    return Said("\n".join(_log(root / "dev/kmsg")), *texts)
+    return Said("\n".join(of_start(log.records(str(root / "dev/kmsg")))), *texts)
 
 
-def _log(source: Path) -> Iterator[str]:
-    """The kernel's own messages of its start, those that it still has."""
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)):
-        while True:
-            try:
-                raw = os.read(descriptor, _RECORD_BYTES)
-            except BrokenPipeError:
-                continue  # overwritten while we read
-            except OSError:
-                return
-            record = kmsg.parse(raw.decode(errors="replace").rstrip("\n"))
-            if not raw or (record is not None and record.time_us > _EARLY_US):
-                return
-            if record is not None and not record.from_user:
-                yield record.text
+def of_start(records: Iterable[Record]) -> Iterator[str]:
+    """The kernel's own messages before it runs a program. Only these are its test's."""
+    return (record.text for record in itertools.takewhile(lambda record: not boot.ends(record), records))
 
 
 def judge(patterns: int, said: Said, dimms: Sequence[wire.Dimm], addresses: AddressMap) -> Outcome:
@@ -85,7 +66,7 @@ def judge(patterns: int, said: Said, dimms: Sequence[wire.Dimm], addresses: Addr
     if not patterns and not given:
         return Outcome()
     test = early_memtest.parse(said.log)
-    evidence = "\n".join(line for line in said.log.splitlines() if _is_evidence(line))
+    evidence = "\n".join(line for line in said.log.splitlines() if not early_memtest.parse(line).is_empty)
     bad_bytes = _bad_bytes(said.meminfo)
     if test.bad or bad_bytes:
         found = _findings(test, bad_bytes or 0, dimms, addresses)
@@ -96,11 +77,6 @@ def judge(patterns: int, said: Said, dimms: Sequence[wire.Dimm], addresses: Addr
     size_mb = sum(end - start for start, end in test.rounds[-1].ranges) / MIB
     words = f"{len(test.rounds)} patterns over {size_mb:.0f} MiB, before the system lay there"
     return Outcome(checks.passed(CHECK, reason=words), [], _frames(test, addresses), len(test.rounds), evidence)
-
-
-def _is_evidence(line: str) -> bool:
-    test = early_memtest.parse(line)
-    return bool(test.rounds or test.bad or test.ordered is not None)
 
 
 def _bad_bytes(text: str) -> int | None:

@@ -383,9 +383,24 @@ def test_a_large_host_that_boots_for_long_is_not_condemned_by_what_a_bank_held()
     assert told(BEGIN, logged) == [("system.error_before_boot", "warning", "")]
 
 
+# The kernel's clock may run while it tests the memory: here for ten minutes, most of them after the last line.
+MEMORY_TEST = (
+    BEGIN,
+    (-LATER_US + 1_000_000, "early_memtest: # of tests: 8"),
+    (200_000_000, "  0x0000000100000000 - 0x0000004000000000 pattern 4c494e5558726c7a"),
+    (600_000_000, "Zone ranges:"),
+)
+
+
+def test_the_kernels_own_memory_test_makes_no_left_over_error_a_new_one() -> None:
+    assert told(*MEMORY_TEST, (602_000_000, LEFT_OVER)) == [("system.error_before_boot", "warning", "")]
+
+
 @pytest.mark.parametrize(
     "lines",
     [
+        (*MEMORY_TEST, (601_000_000, "Run /init as init process"), (602_000_000, LEFT_OVER)),
+        (*MEMORY_TEST, (901_000_000, LEFT_OVER)),  # the end of the boot is missing in the log
         (BEGIN, "Run /init as init process", LEFT_OVER),
         (BEGIN, "Freeing unused kernel memory: 1480K", LEFT_OVER),  # kernel 4.4
         (BEGIN, "systemd[1]: Inserted module 'autofs4'", LEFT_OVER),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
+from agent.counters.kernel.kmsg_record import Record
 from agent.exercises import early_memory_test
 from agent.exercises.early_memory_test import Outcome, Said
 from agent.probes.board import early_memtest
@@ -108,5 +109,14 @@ def test_only_the_kernels_own_lines_of_its_start_are_read(tmp_path: Path) -> Non
     assert early_memory_test.read(tmp_path) == Said("early_memtest: # of tests: 3", "", "")
     (tmp_path / "dev/kmsg").write_text(f"14,1,0,-;{BAD}\n")
     assert early_memory_test.read(tmp_path).log == ""
-    (tmp_path / "dev/kmsg").write_text(f"6,1,400000000,-;{BAD}\n")
-    assert early_memory_test.read(tmp_path).log == ""
+
+
+def test_a_test_of_many_minutes_is_read_to_its_end_and_nothing_after_the_start() -> None:
+    """The kernel's clock may run while it tests: here for 40 minutes."""
+    lines = log(*PATTERNS).splitlines()
+    records = [Record(seq, seq * 300_000_000, 6, line) for seq, line in enumerate(lines)]
+    later = [Record(98, records[-1].time_us, 6, "Run /init as init process"), Record(99, records[-1].time_us, 6, BAD)]
+    for ends in ([], later):
+        outcome = judged("\n".join(early_memory_test.of_start([*records, *ends])))
+        assert outcome.check is not None
+        assert outcome.check.outcome is wire.Outcome.PASSED

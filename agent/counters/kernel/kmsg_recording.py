@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from agent.contract.wire import Finding
 from agent.counters.component_names import Names
+from agent.counters.kernel.boot import AT_BOOT_US
 from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
-from agent.counters.kernel.machine_checks import AT_BOOT_US
 from agent.counters.kernel.optical_drives import OpticalDrives
 from agent.counters.kernel.usb_disks import UsbDisks
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import selectors
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,29 @@ KMSG = "/dev/kmsg"
 RECORD_CAP_BYTES = 8192
 KERNEL_ERROR_LEVEL = 3
 REPEATED_LINES = 500
+
+
+def records(source: str = KMSG) -> Iterator[Record]:
+    """Every record that the kernel still has. None if its log can't be read."""
+    log = _open(source)
+    if log is None:
+        return
+    try:
+        while raw := _read(log):
+            if record := parse(raw.decode(errors="replace").rstrip("\n")):
+                yield record
+    finally:
+        os.close(log)
+
+
+def _read(log: int) -> bytes:
+    while True:
+        try:
+            return os.read(log, RECORD_CAP_BYTES)
+        except BrokenPipeError:
+            continue  # overwritten while we read
+        except OSError:
+            return b""
 
 
 class KernelLog:

@@ -12,17 +12,12 @@ from __future__ import annotations
 import re
 
 from agent.contract.wire import Severity
+from agent.counters.kernel.boot import AT_BOOT_US, Boot
 from agent.counters.kernel.error_report import Report, is_of_processor
 from agent.counters.kernel.kmsg_record import Hit, Record
 
 # Lines of one report follow each other within this time.
 SAME_REPORT_US = 500_000
-# At its start, before any load, the kernel collects old errors that the banks and the firmware still hold. A log that
-# has the whole boot says when the start is over: with many CPUs and terabytes of memory it takes longer.
-AT_BOOT_US, LONGEST_BOOT_US = 10_000_000, 300_000_000
-# Older kernels don't name their init process. All free their own start-up code right before it (init/main.c).
-_BOOT_BEGINS = "Linux version "
-_BOOT_ENDS = re.compile(r"Run /\S{1,60} as init process|Freeing unused kernel |systemd\[1\]: ")
 
 # The kernel prints no more than this at once. A recording without times would keep all.
 OPEN_REPORTS = 32
@@ -61,15 +56,11 @@ class Reports:
         self._logged: Record | None = None
         self._heard_us = -SAME_REPORT_US - 1
         self._from_before_us = -1
-        self._is_booting = False
+        self._boot = Boot()
 
     def look(self, record: Record) -> list[Hit] | None:
         """None for a line that belongs to no report."""
-        if record.text.startswith(_BOOT_BEGINS) and not record.from_user:
-            # In a log without times this line is as late as all others, and proves nothing.
-            self._is_booting = record.time_us < AT_BOOT_US
-        elif record.from_user or record.time_us > LONGEST_BOOT_US or _BOOT_ENDS.match(record.text):
-            self._is_booting = False
+        self._boot.look(record)
         if not belongs_to_a_report(record.text):
             return None
         done = self._ended(record.time_us)
@@ -104,8 +95,12 @@ class Reports:
     def _is_old(self, mark: str, text: str, record: Record) -> bool:
         """Whether the report is about the last boot (BERT): the kernel prints those without a mark."""
         near = self._from_before_us >= 0 and record.time_us <= self._from_before_us + SAME_REPORT_US
-        is_left_over = record.time_us < AT_BOOT_US or self._is_booting
-        return is_left_over or (near and not mark and not is_of_processor(text))
+        return self._is_left_over(record) or (near and not mark and not is_of_processor(text))
+
+    def _is_left_over(self, record: Record) -> bool:
+        """Whether the line came in the kernel's start: before any load, it collects old errors that the banks and the
+        firmware still hold."""
+        return record.time_us < AT_BOOT_US or self._boot.is_on
 
     def _note_machine_check(self, record: Record) -> None:
         """Note the line `Machine check events logged`: there was a machine check, perhaps the one that another line
@@ -124,6 +119,5 @@ class Reports:
         record, self._logged = self._logged, None
         if record is None:
             return []
-        is_old = record.time_us < AT_BOOT_US or self._is_booting
-        code = "system.error_before_boot" if is_old else "system.machine_check_logged"
+        code = "system.error_before_boot" if self._is_left_over(record) else "system.machine_check_logged"
         return [Hit(record, code, Severity.WARNING)]

@@ -41,6 +41,11 @@ class EarlyTest:
     rounds: tuple[Round, ...]
     bad: tuple[Bad, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no line was the test's."""
+        return self.ordered is None and not self.rounds and not self.bad
+
 
 def parse(text: str) -> EarlyTest:
     """`text` has one message of the kernel in each line."""

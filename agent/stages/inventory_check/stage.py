@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.contract import wire
+from agent.counters.kernel import log
 from agent.host import shell
 from agent.probes.bmc import ipmitool
 from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo, settings
@@ -123,7 +124,7 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
 
 
 def _unready(found: Collection, devices: list[lspci.PciDevice], waited: late_disks.Waited) -> list[wire.Unready]:
-    seen = unready.read(unready.kernel_log())
+    seen = unready.read(log.records())
     return unready.controllers(seen, devices, waited, found.ctx.params(Params).udev_wait_s)
 
 

@@ -6,16 +6,13 @@ the image sends to the kernel's log."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.contract import wire
-from agent.counters.kernel.kmsg import parse
 from agent.counters.kernel.kmsg_record import Record
-from agent.counters.kernel.log import KMSG, RECORD_CAP_BYTES
 from agent.counters.kernel.rules.pattern import PCI
 from agent.probes.bus import hidden_drives
 from agent.probes.bus.lspci import PciDevice
@@ -64,30 +61,6 @@ def read(records: Iterable[Record]) -> Said:
         elif match := _GAVE_UP.search(record.text):
             said.gave_up[match["of"] or match["pci"]] = (match["old"] or match["driver"], match["error"])
     return said
-
-
-def kernel_log(source: str = KMSG) -> Iterator[Record]:
-    """Every record that the kernel still has. None if its log can't be read."""
-    try:
-        log = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        while raw := _read(log):
-            if record := parse(raw.decode(errors="replace").rstrip("\n")):
-                yield record
-    finally:
-        os.close(log)
-
-
-def _read(log: int) -> bytes:
-    while True:
-        try:
-            return os.read(log, RECORD_CAP_BYTES)
-        except BrokenPipeError:
-            continue  # overwritten while we read
-        except OSError:
-            return b""
 
 
 def controllers(
