@@ -302,12 +302,14 @@ class Firmware:
 class Unready:
     """A controller whose parts were not all there when they were listed, or udev itself. `slot` is its PCI address,
     empty for udev. `kind` is storage, network, or any (udev). `buses` are those of the disks that may be behind it,
-    empty for every bus. `why` is a sentence."""
+    empty for every bus. `most` is how many disks (by serial number) or ports it can have, None if that is not known.
+    `why` is a sentence."""
 
     slot: str
     kind: str
     why: str
     buses: list[str] = field(default_factory=list)
+    most: int | None = None
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,63 @@ def test_what_is_gone_from_a_controller_that_answered_is_missing(inventory: wire
     assert compared.outcome is (Outcome.FAILED if missing else Outcome.NOT_TESTED)
 
 
+NVME_LATE = wire.Unready(NVME, "storage", f"{NVME} (nvme) was not ready: its driver nvme gave up", ["nvme"], 1)
+TWO_NVME = {"disks": [{"serial": "NVME-1", "bus": "nvme"}, {"serial": "NVME-2", "bus": "nvme"}]}
+
+
+@pytest.mark.parametrize(
+    ("there", "late", "missing"),
+    [
+        (["NVME-1"], [NVME_LATE], []),
+        ([], [NVME_LATE], ["NVME-1", "NVME-2"]),
+        ([], [NVME_LATE, replace(NVME_LATE, slot="0000:3e:00.0")], []),
+        ([], [NVME_LATE, wire.Unready("", "any", "udev has not finished")], []),
+    ],
+    ids=["one is absent", "two are absent", "and two controllers", "and udev is busy"],
+)
+def test_an_nvme_controller_excuses_one_drive(there: list[str], late: list[wire.Unready], missing: list[str]) -> None:
+    """Which of two is the one that is gone, nothing says: so both are named."""
+    disks = [replace(NVME_DISK, serial=serial) for serial in there]
+    compared = orchestrator_stages.compare(TWO_NVME, wire.Inventory(disks=disks, unready=late))
+    assert [one.component for one in compared.differences if one.code == "spec.missing"] == missing
+    assert compared.outcome is (Outcome.FAILED if missing else Outcome.NOT_TESTED)
+    for one in compared.differences:
+        assert one.message.endswith(f"2 such disks are absent, and {NVME}, not ready, can have 1")
+
+
+def test_the_namespaces_of_one_drive_are_one_drive() -> None:
+    spec = {"disks": [{"serial": "NVME-1", "wwn": wwn, "bus": "nvme"} for wwn in ("eui.01", "eui.02")]}
+    assert orchestrator_stages.compare(spec, wire.Inventory(unready=[NVME_LATE])).differences == []
+
+
+@pytest.mark.parametrize(("most", "missing"), [(1, 2), (2, 0), (None, 0)])
+def test_a_card_excuses_as_many_ports_as_it_can_have(most: int | None, missing: int) -> None:
+    spec = {"nics": [{"mac": f"52:54:00:00:00:0{number}"} for number in range(3)]}
+    there = [wire.Nic("eno1", "52:54:00:00:00:00", link=True)]
+    late = wire.Unready(NIC, "network", "not ready", most=most)
+    compared = orchestrator_stages.compare(spec, wire.Inventory(nics=there, unready=[late]))
+    assert [one.code for one in compared.differences].count("spec.missing") == missing
+    assert compared.outcome is (Outcome.FAILED if missing else Outcome.NOT_TESTED)
+
+
+@pytest.mark.parametrize(
+    ("class_id", "vendor_id", "driver", "most"),
+    [
+        ("0108", "144d", "nvme", 1), ("0108", "15b3", "", 1), ("0106", "8086", "ahci", None),
+        ("0104", "8086", "vmd", None), ("0107", "1000", "mpt3sas", None),
+        ("0200", "8086", "igb", 1), ("0200", "15b3", "mlx5_core", 1), ("0200", "15b3", "mlx4_core", 2),
+        ("0200", "1425", "", 4), ("0200", "19ee", "", None),
+    ],
+)  # fmt: skip
+def test_a_controllers_drives_and_ports_are_bounded_by_its_kind(
+    class_id: str, vendor_id: str, driver: str, most: int | None
+) -> None:
+    controller = replace(device(AHCI, class_id, ""), vendor_id=vendor_id)
+    gave_up = {AHCI: (driver, "-5")} if driver else {}
+    (one,) = unready.controllers(unready.Said(gave_up, ended={AHCI}), [controller], LACKS, 60.0)
+    assert one.most == most
+
+
 def test_adopting_expects_no_part_of_a_list_that_may_not_be_whole() -> None:
     assert "disks" not in adoption.from_inventory(codec.encode(WITHOUT_SATA))
     assert "SATA" not in str(found_parts.unread(codec.encode(replace(WITHOUT_SATA, unready=[]))))

@@ -41,6 +41,15 @@ _BUSES = {
     "0101": ["sata"], "0105": ["sata"], "0106": ["sata"], "0107": _LIBSAS, "0108": ["nvme"],
 }  # fmt: skip
 
+# How many disks, or ports, one function of this driver, vendor (if no driver is known) or PCI class can have. Drivers
+# that have several ports on one function: MLX4_MAX_PORTS in mlx4/device.h, MAX_NPORTS in cxgb4.h, dev[2] in sky2.h and
+# skge.h; nfp sets no bound.
+_MOST: dict[str, int | None] = {
+    "mlx4_core": 2, "cxgb3": 4, "cxgb4": 4, "sky2": 2, "skge": 2, "nfp": None,
+    "15b3": 2, "1425": 4, "11ab": 2, "19ee": None,
+    "0108": 1, "0200": 1,
+}  # fmt: skip
+
 
 @dataclass
 class Said:
@@ -78,7 +87,7 @@ def controllers(
             driver = device.driver or said.gave_up.get(device.slot, ("", ""))[0]
             name = f"{device.slot} ({driver or device.device})"
             buses = _BUSES.get(driver) or _buses_of_class(device)
-            found.append(wire.Unready(device.slot, kind, f"{name} was not ready: {why}", buses))
+            found.append(wire.Unready(device.slot, kind, f"{name} was not ready: {why}", buses, _most(device, driver)))
     if not waited.udev_done:
         found.append(wire.Unready("", ANY, f"udev has not finished after {udev_wait_s:g} s: parts may be missing"))
     return found
@@ -91,6 +100,11 @@ def _why(device: PciDevice, said: Said, ended: set[str], slow: set[str], waited:
         driver, error = said.gave_up[device.slot]
         return f"its driver {driver} gave up with error {error}"
     return "its driver is still starting" if device.slot in slow else ""
+
+
+def _most(device: PciDevice, driver: str) -> int | None:
+    vendor = device.vendor_id if device.class_id == _ETHERNET and not driver else ""
+    return next((_MOST[key] for key in (driver, vendor, device.class_id) if key in _MOST), None)
 
 
 def _buses_of_class(device: PciDevice) -> list[str]:

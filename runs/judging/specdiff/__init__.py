@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from agent.contract import wire
 from hosts import expectations, specpaths
-from runs.judging.specdiff import board, cards, disks, memory, sensed, settings, unready, versions
+from runs.judging.specdiff import board, cards, disk_identity, disks, memory, sensed, settings, unready, versions
 from runs.judging.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
@@ -64,7 +64,9 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
     is_enough = _GPUS_ONLY_SEEN & set(expected.get("not_expected") or ())
     if not is_enough and cards.uuids_untold(expected.get("gpus") or [], inventory.gpus):
         answers.append("the UUIDs of gpus could not be compared: no driver reports them, so the cards were counted")
-    answers += unready.not_compared(expected, inventory)
+    absent = disk_identity.absent(expected.get("disks") or [], inventory.disks)
+    absent_nics = cards.absent_nics(expected.get("nics") or [], inventory.nics)
+    answers += unready.not_compared(absent, absent_nics, inventory.unready)
     return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 

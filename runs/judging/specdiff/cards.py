@@ -4,7 +4,7 @@ equivalent one are taken for a replacement, pair by pair."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.contract import wire
 from hosts import ports
@@ -29,10 +29,22 @@ _INFINIBAND = _Like("infiniband", "guid", "infiniband", "InfiniBand port")
 def nics(
     wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str], not_ready: Sequence[wire.Unready] = ()
 ) -> Iterator[Difference]:
-    """A missing port is critical, unless it may be of a card that was not ready."""
+    """A missing port is critical, unless it may be of a card that was not ready and that can have as many."""
+    excuses = unready.of_ports(absent_nics(wanted, found), not_ready)
     for one in _ports(_NIC, wanted, found, pinned):
-        if one.code != "spec.missing" or not unready.may_hide_ports(not_ready):
+        excuse = excuses.get(one.component, unready.Excuse())
+        if one.code != "spec.missing":
             yield one
+        elif not excuse.why:
+            yield replace(one, message=one.message + excuse.limit)
+
+
+def absent_nics(wanted: list[Spec], found: list[wire.Nic]) -> list[Spec]:
+    """The expected ports that are not there and that no other port replaces."""
+    there = {nic.mac.lower(): nic for nic in found}
+    lacking = [spec for spec in wanted if there.pop(spec["mac"].lower(), None) is None]
+    stand_ins = _stand_ins(lacking, "mac", list(there.values()))
+    return [spec for spec in lacking if spec["mac"] not in stand_ins]
 
 
 def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:

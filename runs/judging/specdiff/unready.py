@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agent.contract import wire
 from runs.judging.specdiff import adapters
 from runs.judging.specdiff.difference import Difference, Spec
-from runs.judging.specdiff.disk_identity import matches
+from runs.judging.specdiff.disk_identity import name_of
 
 _DISKS, _PORTS = ("storage", "any"), ("network", "any")
 
 
-def may_hide(spec: Spec, not_ready: Sequence[wire.Unready]) -> bool:
-    """Whether the expected disk may be behind one of these controllers, by its bus."""
-    return any(_fits(spec, one) for one in not_ready)
+@dataclass(frozen=True)
+class Excuse:
+    """Whether an absent part may be behind a controller that was not ready. `why` says which; it is empty if the part
+    is missing. `limit` is then what a message adds: more are absent than these controllers can have."""
+
+    why: str = ""
+    limit: str = ""
 
 
-def may_hide_ports(not_ready: Sequence[wire.Unready]) -> bool:
-    return any(one.kind in _PORTS for one in not_ready)
+def of_disks(absent: Sequence[Spec], not_ready: Sequence[wire.Unready]) -> dict[str, Excuse]:
+    """By the name of each expected disk that is `absent`."""
+    return _excuses([(name_of(spec), [one for one in not_ready if _fits(spec, one)]) for spec in absent], "disks")
+
+
+def of_ports(absent: Sequence[Spec], not_ready: Sequence[wire.Unready]) -> dict[str, Excuse]:
+    """By the MAC of each expected network port that is `absent`."""
+    cards = [one for one in not_ready if one.kind in _PORTS]
+    return _excuses([(spec["mac"], cards) for spec in absent], "ports")
+
+
+def _excuses(fitting: Sequence[tuple[str, list[wire.Unready]]], words: str) -> dict[str, Excuse]:
+    """`fitting` has each absent part with the controllers that it may be behind. If all of these have a bound, and more
+    parts are absent than that, none of them is excused: nothing says which of them is gone."""
+    bounded = {name: ones for name, ones in fitting if ones and all(one.most is not None for one in ones)}
+    room = {one.slot: one.most or 0 for ones in bounded.values() for one in ones}
+    limit = (
+        f"; {len(bounded)} such {words} are absent, and {' and '.join(room)}, not ready, can have {sum(room.values())}"
+    )
+    over = bounded if len(bounded) > sum(room.values()) else {}
+    return {
+        name: Excuse(limit=limit) if name in over else Excuse(why=ones[0].why if ones else "") for name, ones in fitting
+    }
 
 
 def compare_adapters(wanted: list[Spec], inventory: wire.Inventory, pinned: frozenset[str]) -> Iterator[Difference]:
@@ -36,25 +61,18 @@ def compare_adapters(wanted: list[Spec], inventory: wire.Inventory, pinned: froz
             yield difference
 
 
-def not_compared(expected: Spec, inventory: wire.Inventory) -> Iterator[str]:
-    """One sentence for each expected disk and port that was not seen for this reason."""
-    for spec in expected.get("disks") or []:
-        name = spec.get("serial") or spec.get("wwn") or ""
-        seen = any(matches(spec, disk) for disk in inventory.disks)
-        if not seen and (why := _first(one for one in inventory.unready if _fits(spec, one))):
-            yield f"disks[{name}] could not be compared: {why}"
-    macs = {nic.mac.lower() for nic in inventory.nics}
-    of_ports = _first(one for one in inventory.unready if one.kind in _PORTS)
-    for spec in (expected.get("nics") or []) if of_ports else []:
-        if spec["mac"].lower() not in macs:
-            yield f"nics[{spec['mac']}] could not be compared: {of_ports}"
+def not_compared(disks: Sequence[Spec], ports: Sequence[Spec], not_ready: Sequence[wire.Unready]) -> list[str]:
+    """One sentence for each of these absent disks and ports that was not seen for this reason."""
+    excuses = {"disks": of_disks(disks, not_ready), "nics": of_ports(ports, not_ready)}
+    return [
+        f"{kind}[{name}] could not be compared: {one.why}"
+        for kind, by_name in excuses.items()
+        for name, one in by_name.items()
+        if one.why
+    ]
 
 
 def _fits(spec: Spec, one: wire.Unready) -> bool:
     if spec.get("bus") == "usb":
         return one.kind == "any"
     return one.kind in _DISKS and (not one.buses or not spec.get("bus") or spec["bus"] in one.buses)
-
-
-def _first(found: Iterator[wire.Unready]) -> str:
-    return next((one.why for one in found), "")
