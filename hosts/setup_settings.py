@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ _SWITCHES = ("virtualization", "iommu", "secure_boot", "smt")
 _COUNTS = ("iommu_groups", "numa_nodes")
 _WORDS: Mapping[str, Sequence[str]] = {"boot_mode": ("uefi", "bios"), "tpm": ("2.0", "1.2", "none")}
 _MOST_COUNT = 10**9
+# What agents call a boot entry that is in the order and does not exist: no spec should expect it.
+_NO_ENTRY = re.compile(r"Boot[0-9A-F]{4} \(missing\)")
 NO_STATES = "none"
 # Settings that follow from another one: BIOS has no Secure Boot and no boot entries, and without IOMMU there are no
 # groups.
@@ -36,7 +39,8 @@ def as_found(inventory: Document) -> Spec:
     found["c_states"] = None if told.get("c_states") is None else clean(in_one_text(told["c_states"]))
     found["sriov"] = _stated(virtual_functions(inventory))
     found["power_limits"] = _stated(power_limits(told))
-    found["boot_order"] = [name for name in dict.fromkeys(map(clean, told.get("boot_order") or [])) if name][:MOST]
+    entries = dict.fromkeys(map(clean, told.get("boot_order") or []))
+    found["boot_order"] = [name for name in entries if name and not _NO_ENTRY.fullmatch(name)][:MOST]
     found["memory_mts"] = _count(memory_mts(inventory))
     return {name: value for name, value in found.items() if value not in (None, "", {}, [])}
 

@@ -142,7 +142,18 @@ def test_secure_boot_that_is_on(server: Path) -> None:
 @pytest.mark.parametrize("broken", ["BootOrder", "Boot0000"])
 def test_a_variable_that_was_not_read_leaves_the_order_unknown(server: Path, broken: str) -> None:
     (server / EFI / f"{broken}-{GLOBAL}").unlink()
+    (server / EFI / f"{broken}-{GLOBAL}").mkdir()
     assert settings.read(server).boot_order is None
+
+
+def test_without_an_order_there_is_none_to_compare(server: Path) -> None:
+    (server / EFI / f"BootOrder-{GLOBAL}").unlink()
+    assert settings.read(server).boot_order is None
+
+
+def test_an_entry_that_is_gone_is_named_as_missing(server: Path) -> None:
+    (server / EFI / f"Boot0000-{GLOBAL}").unlink()
+    assert settings.read(server).boot_order == ["PXE Device 1", "Boot0000 (missing)", "Disk B"]
 
 
 @pytest.mark.parametrize("torn", [b"", b"\1", b"\1\0\0\0\xff\xff", b"\1\0\0\0\4\0A", b"\1\0\0\0\xff\xffA\0\0\0\3\5\0"])

@@ -201,6 +201,14 @@ def test_the_page_of_all_parts_shows_settings_beside_what_was_found() -> None:
     assert shown[f"settings.sriov[{MAC}]"] == (63, 63)
 
 
+def test_a_boot_entry_that_does_not_exist_is_no_agreement_and_is_not_adopted() -> None:
+    gone = with_settings(boot_order=["PXE Device 1", "Boot0003 (missing)"])
+    ((severity, code, *_),) = told(gone)
+    assert (severity, code) == ("warning", "spec.setting")
+    assert adoption.from_inventory(codec.encode(gone))["settings"]["boot_order"] == ["PXE Device 1"]
+    assert told(with_settings(boot_order=["PXE Device 1", "Boot0003 (missing)", "proxmox"])) == []
+
+
 def test_paths_of_settings_are_written_for_people() -> None:
     assert formatting.spec_place("settings.iommu") == "Settings, IOMMU"
     assert formatting.spec_place(f"settings.sriov[{MAC}]") == f"Settings, SR-IOV: {MAC}"

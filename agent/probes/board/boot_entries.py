@@ -26,15 +26,22 @@ def secure_boot(root: Path) -> bool | None:
 
 def order(root: Path) -> list[str] | None:
     """The names of the entries, the first one first. Left out are entries that are switched off, the firmware's own
-    programs, and devices on USB, which come and go. None if the order or an entry of it was not read."""
+    programs, and devices on USB, which come and go. An entry that is in the order and does not exist is
+    `Boot0003 (missing)`. None if the order or an entry of it was not read."""
     value = _variable(root, "BootOrder")
     if value is None:
         return None
     numbers = struct.unpack(f"<{len(value) // 2}H", value[: len(value) // 2 * 2])[:_MOST_ENTRIES]
-    entries = [_variable(root, f"Boot{number:04X}") for number in numbers]
-    if any(entry is None for entry in entries):
-        return None
-    return [name for entry in entries if entry is not None and (name := _name(entry))]
+    names = [_name_of(root, f"Boot{number:04X}") for number in numbers]
+    return None if None in names else [name for name in names if name]
+
+
+def _name_of(root: Path, variable: str) -> str | None:
+    """None if the entry was not read."""
+    if not _path(root, variable).exists():
+        return f"{variable} (missing)"
+    entry = _variable(root, variable)
+    return None if entry is None else _name(entry)
 
 
 def _name(entry: bytes) -> str:
@@ -61,9 +68,13 @@ def _is_on_usb(path: bytes) -> bool:
     return False
 
 
+def _path(root: Path, name: str) -> Path:
+    return root / VARIABLES / f"{name}-{_GLOBAL}"
+
+
 def _variable(root: Path, name: str) -> bytes | None:
     try:
-        with (root / VARIABLES / f"{name}-{_GLOBAL}").open("rb") as stream:
+        with _path(root, name).open("rb") as stream:
             content = stream.read(_MOST_BYTES)
     except OSError:
         return None
