@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agent import findings
 from agent.contract import wire
 from agent.loads.wrong_word import WrongWord
+from agent.probes.board import dmiaddresses
 from agent.probes.board.dmiaddresses import AddressMap
 
 # How many different words a finding quotes.
@@ -36,15 +37,16 @@ def miscompared(
     count: int, words: Sequence[WrongWord], first: str, dimms: Sequence[wire.Dimm], addresses: AddressMap
 ) -> list[wire.Finding]:
     """One finding for each module. `count` is how often the test saw wrong data, of which it printed `words`; `first`
-    is its first message, for a test that printed no word. Without addresses the only module is blamed, if there is only
-    one; else the system."""
+    is its first message, for a test that printed no word. Without addresses the module that is all memory is blamed;
+    if there is none, the system."""
     known = [dimm.locator for dimm in dimms]
+    only = dmiaddresses.only_module(dimms, addresses.ram)
     if not words:
-        blamed = _Blamed(tuple(known)) if len(known) == 1 else _Blamed()
+        blamed = _Blamed((only,)) if only else _Blamed()
         return [_finding(blamed, f"{count} times", count, first)]
     by_blamed: dict[_Blamed, list[WrongWord]] = {}
     for word in words:
-        by_blamed.setdefault(_blamed(word, known, addresses), []).append(word)
+        by_blamed.setdefault(_blamed(word, known, only, addresses), []).append(word)
     if len(by_blamed) == 1:
         (blamed,) = by_blamed
         return [_finding(blamed, f"{count} times", count, quoted(words))]
@@ -55,15 +57,15 @@ def miscompared(
     ]
 
 
-def _blamed(word: WrongWord, known: Sequence[str], addresses: AddressMap) -> _Blamed:
+def _blamed(word: WrongWord, known: Sequence[str], only: str, addresses: AddressMap) -> _Blamed:
     if named := [name for name in known if name in word.named]:
         return _Blamed(tuple(named))
     of_each = [addresses.modules(address) for address in word.addresses]
     if of_each and all(of_each):
         modules = tuple(sorted({name for modules in of_each for name in modules}))
         return _Blamed(modules, interleaved=any(len(modules) > 1 for modules in of_each))
-    if len(known) == 1:
-        return _Blamed((known[0],))
+    if only:
+        return _Blamed((only,))
     if not word.addresses:
         return _Blamed(unknown="its physical address was not read")
     return _Blamed(unknown=addresses.unknown or "the firmware gives its address to no module")

@@ -123,6 +123,17 @@ def test_all_addresses_belong_to_the_only_module() -> None:
     assert known.modules(3 * GIB) == ()
 
 
+@pytest.mark.parametrize("size", ["2 GB", "Unknown"])
+def test_the_only_listed_module_has_no_address_if_there_is_more_memory(size: str) -> None:
+    known = read(module("0x0011", "DIMM_A1", size) + ARRAYS)
+    assert (known.modules(GIB), known.spans) == ((), ())
+    for text in (FORCED, at(GIB, GIB, GIB)):
+        (found,) = blamed(text, known, [wire.Dimm("DIMM_A1", 2048 if size == "2 GB" else None)])
+        assert (found.component_kind, found.component) == ("system", "system")
+    (found,) = blamed(FORCED, AddressMap(ram=tuple(RAM)), [wire.Dimm("DIMM_A1", 4096)])
+    assert found.component == "DIMM_A1"
+
+
 def test_ram_is_what_the_kernel_uses_at_the_top_level() -> None:
     assert iomem.system_ram(IOMEM) == RAM
     with pytest.raises(ParseError):

@@ -96,15 +96,24 @@ class _Unusable(Exception):
 def read(structures: list[Structure], ram: Sequence[Range]) -> AddressMap:
     """`ram` are the addresses that the kernel uses."""
     modules = dmimemory.by_handle(structures)
-    only = {dimm.locator for dimm in modules.values() if dimm.ram_mb != 0}
     try:
         pieces = _pieces(_entries(structures, modules))
         _check(pieces, modules.values(), ram)
     except _Unusable as error:
-        if len(only) == 1:
-            return AddressMap(tuple(Span(start, end, tuple(only)) for start, end in ram), ram=tuple(ram))
+        if only := only_module(modules.values(), ram):
+            return AddressMap(tuple(Span(start, end, (only,)) for start, end in ram), ram=tuple(ram))
         return AddressMap(unknown=str(error), ram=tuple(ram))
     return AddressMap(tuple(piece.span for piece in pieces), ram=tuple(ram))
+
+
+def only_module(modules: Iterable[wire.Dimm], ram: Sequence[Range]) -> str:
+    """The name of the module that is all memory; empty if the firmware lists several. It may list one of many: so it is
+    none, either, if it has less than the kernel uses, or no known size. `ram` is empty if that was not read."""
+    listed = [dimm for dimm in modules if dimm.ram_mb != 0]
+    if len(listed) != 1:
+        return ""
+    used = sum(end - start for start, end in ram)
+    return listed[0].locator if used <= ((listed[0].size_mb or 0) + 1) * MIB or not ram else ""
 
 
 def _entries(structures: list[Structure], modules: dict[str, wire.Dimm]) -> list[_Entry]:
