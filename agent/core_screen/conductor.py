@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from agent.core_screen import answers
 from agent.core_screen.answers import Key, Undecided, Wrong
-from agent.core_screen.crew import Crew, Death, Told
+from agent.core_screen.crew import PATIENCE_S, Crew, Death, Told
 from agent.core_screen.known_answers import SEEDS
 from agent.core_screen.operations import Operation, usable
 from agent.core_screen.worker import Order
@@ -23,6 +23,10 @@ _ADDS, _ADDS_OF_TWO = 5000, 2000
 # What is repeated: so many wrong operations at most, each so often and so long, on so many other cores.
 _MOST_REPEATED, _TIMES, _TIMES_S, _OTHERS = 6, 40, 1.5, 2
 _DEATHS_REPEATED = 5
+_PAIRS_EACH = 4
+# What the time limit reckons with: all operations with one seed take 0.02 s on a slow server, and most of a second on
+# an emulated processor; so does the start of a worker. An addition of a pair takes milliseconds.
+_SEED_S, _START_S, _PAIR_S = 0.75, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,25 @@ class Screening:
     alone_s: float
     together_s: float
     seed: int
+
+
+def _fresh(ordered: Screening) -> int:
+    """How many seeds are new in this run."""
+    return max(_FRESH_MIN, min(_FRESH_MAX, int(ordered.together_s / _FRESH_EVERY_S)))
+
+
+def time_limit_s(ordered: Screening) -> float:
+    """After how many seconds a screening is given up: what it takes on a slow host on which as much goes wrong as is
+    ever repeated, and on which one worker hangs, alone and together."""
+    cores = sum(map(len, ordered.packages.values()))
+    round_s = _SEED_S * (len(SEEDS) + _fresh(ordered))
+    alone_s = max(ordered.alone_s, len(ordered.alone) * round_s)
+    repeats = _MOST_REPEATED * (1 + _OTHERS + _DEATHS_REPEATED + _OTHERS)
+    counting_s = (_PAIRS_EACH + 1) * cores * _PAIR_S
+    return (
+        alone_s + ordered.together_s + round_s + cores * _START_S
+        + repeats * (_TIMES_S + _SEED_S + _START_S) + counting_s + 2 * PATIENCE_S
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,8 +105,7 @@ class Conductor:
         self._ordered = ordered
         self._cores = [core for members in ordered.packages.values() for core in members]
         self._crew = Crew(ordered.packages)
-        fresh = max(_FRESH_MIN, min(_FRESH_MAX, int(ordered.together_s / _FRESH_EVERY_S)))
-        self._seeds = [*SEEDS, *(random.Random(ordered.seed).sample(range(1000, 1 << 31), fresh))]
+        self._seeds = [*SEEDS, *(random.Random(ordered.seed).sample(range(1000, 1 << 31), _fresh(ordered)))]
         self._told: dict[str, dict[int, dict[Key, Counter[str]]]] = {"alone": {}, "together": {}}
         self._deaths: list[Death] = []
         self._result = Screened()
@@ -210,7 +232,7 @@ class Conductor:
         return (f"a value came back twice on core {falling[0]}" if falling else ""), ""
 
     def _blame_for_counting(self, cores: Sequence[int], lost: str) -> None:
-        pairs = list(itertools.islice(itertools.combinations(cores, 2), 0, 4 * len(cores)))
+        pairs = list(itertools.islice(itertools.combinations(cores, 2), 0, _PAIRS_EACH * len(cores)))
         bad = {pair: said for pair in pairs if (said := self._adds(pair, _ADDS_OF_TWO)[0])}
         alone = [core for core in cores if self._adds([core], _ADDS_OF_TWO)[0]]
         common = set.intersection(*map(set, bad)) if bad else set()

@@ -11,8 +11,7 @@ from pathlib import Path
 import agent
 from agent import findings
 from agent.contract import codec, wire
-from agent.core_screen.conductor import COUNTER, Died, Repeated, Screened, Screening
-from agent.core_screen.crew import PATIENCE_S
+from agent.core_screen.conductor import COUNTER, Died, Repeated, Screened, Screening, time_limit_s
 from agent.core_screen.operations import OPERATIONS
 from agent.host import shell
 from agent.host.stop import StopFlag
@@ -22,8 +21,6 @@ from agent.reports.partial_report import PartialReport
 
 CHECK = "same_results"
 COLD, HOT = "cold", "hot"
-# One round of all operations takes 0.1 s on a slow server; an emulated processor takes seconds.
-_ROUND_S = 3.0
 _NEEDED = frozenset({one.name for one in OPERATIONS if not one.optional} | {COUNTER})
 
 
@@ -44,17 +41,11 @@ def screen(
     one round of all operations at least, however long that takes."""
     first = [core for members in alone.values() for core in members]
     seed = int.from_bytes(os.urandom(4), "big")
-    order = asdict(Screening(packages, first, seconds / 2, seconds / 2, seed))
+    ordered = Screening(packages, first, seconds / 2, seconds / 2, seed)
     argv = [sys.executable, "-m", "agent.core_screen"]
     place = {"PYTHONPATH": str(Path(agent.__file__).parents[1])}
-    done = shell.run(argv, time_limit_s(seconds, len(first)), input=codec.dumps(order), env=place, stop=stop)
+    done = shell.run(argv, time_limit_s(ordered), input=codec.dumps(asdict(ordered)), env=place, stop=stop)
     return read(when, done)
-
-
-def time_limit_s(seconds: float, cores: int) -> float:
-    """After how many seconds a screening is given up. Repeating what was wrong takes longer than half a minute only if
-    workers hang."""
-    return seconds + PATIENCE_S + _ROUND_S * cores + 30.0
 
 
 def read(when: str, done: shell.Completed) -> Screen:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import codec, wire
-from agent.core_screen import answers, crew, known_answers, operations
+from agent.core_screen import answers, conductor, crew, known_answers, operations
 from agent.core_screen.conductor import COUNTER, Conductor, Died, Screened, Screening
 from agent.core_screen.operations import BY_NAME, REFUTED, Shared
 from agent.exercises import core_self_test, same_results
@@ -155,6 +155,14 @@ def test_of_three_cores_the_majority_is_right() -> None:
 def test_a_refuted_answer_is_wrong_even_if_all_cores_give_it() -> None:
     told = {core: {("zlib", 9): Counter([f"{REFUTED}gave back other data"])} for core in (0, 1, 2)}
     assert {one.core for one in answers.compare(told)[0]} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("cores", [2, 64, 256])
+def test_the_time_limit_has_room_for_all_that_is_ever_repeated(cores: int) -> None:
+    ordered = Screening({0: list(range(cores))}, list(range(cores)), 10.0, 10.0, seed=1)
+    repeats_s = 6 * (3 + 7) * 1.5
+    assert conductor.time_limit_s(ordered) > 20.0 + cores * 0.1 + repeats_s + 2 * crew.PATIENCE_S
+    assert conductor.time_limit_s(replace(ordered, together_s=300.0)) > conductor.time_limit_s(ordered) + 290.0
 
 
 def test_a_core_alone_is_held_to_the_known_answers_and_to_itself() -> None:
