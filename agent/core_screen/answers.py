@@ -38,14 +38,47 @@ class Undecided:
     found: list[str]
 
 
+@dataclass(frozen=True)
+class Doubted:
+    """A wrong answer that all of `cores` cores give: not one ever gave a right one. `expected` is empty if the answer
+    refutes itself."""
+
+    operation: str
+    seed: int
+    expected: str
+    found: str
+    cores: int
+
+
 def compare(answers: Answers) -> tuple[list[Wrong], list[Undecided]]:
     """The wrong answers by core and operation, and the disagreements that could not be decided."""
     keys = list(dict.fromkeys(key for told in answers.values() for key in told))
-    truths = {key: truth(key, _of_key(answers, key)) for key in keys}
+    truths = {key: common_wrong(key, told) or truth(key, told) for key in keys if (told := _of_key(answers, key))}
     wrong = [one for core in answers for one in _wrong_of(core, answers[core], truths)]
     blamed = {one.core for one in wrong}
     undecided = [one for key in keys if not truths[key] for one in _undecided(key, _of_key(answers, key), blamed)]
     return wrong, undecided
+
+
+def doubted(answers: Answers) -> list[Doubted]:
+    """The operations, each with its first seed, of which all cores give the same wrong answer. Then the library, the
+    microcode or the known answer is wrong far more probably than each core."""
+    found: dict[str, Doubted] = {}
+    for key in dict.fromkeys(key for told in answers.values() for key in told):
+        told = _of_key(answers, key)
+        if text := common_wrong(key, told):
+            found.setdefault(key[0], Doubted(*key, KNOWN.get(key, ""), text, len(told)))
+    return list(found.values())
+
+
+def common_wrong(key: Key, told: Mapping[int, Counter[str]]) -> str:
+    """The wrong answer that every one of three cores or more gives most often, if none ever gave a right one; else
+    empty. Two processors may be the threads of one core, and share its fault."""
+    votes = {_vote(texts) for texts in told.values()}
+    if len(told) < MAJORITY_OF or len(votes) > 1:
+        return ""
+    is_possible = any(not is_wrong(text, KNOWN.get(key, "")) for texts in told.values() for text in texts)
+    return "" if is_possible else votes.pop()
 
 
 def truth(key: Key, told: Mapping[int, Counter[str]]) -> str:
@@ -65,7 +98,8 @@ def truth(key: Key, told: Mapping[int, Counter[str]]) -> str:
 
 
 def is_wrong(text: str, expected: str) -> bool:
-    return text.startswith(REFUTED) or (expected != "" and text != expected)
+    """`expected` is empty if it is not known. It refutes itself if all cores do: see `common_wrong`."""
+    return text != expected if expected else text.startswith(REFUTED)
 
 
 def _of_key(answers: Answers, key: Key) -> dict[int, Counter[str]]:

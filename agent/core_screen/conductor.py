@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.core_screen import answers
-from agent.core_screen.answers import Key, Undecided, Wrong
+from agent.core_screen.answers import Doubted, Key, Undecided, Wrong
 from agent.core_screen.crew import PATIENCE_S, Crew, Death, Told
 from agent.core_screen.known_answers import SEEDS
 from agent.core_screen.operations import Operation, usable
@@ -88,7 +88,8 @@ class Died:
 @dataclass
 class Screened:
     """The result. `answered`: core → kind of load → number of answers; `operations`: operation → number of answers;
-    `missing` and `untested` say why an operation or a core was not tested."""
+    `missing` and `untested` say why an operation or a core was not tested, `doubted` are operations of which all cores
+    give the same wrong answer."""
 
     answered: dict[str, dict[str, int]] = field(default_factory=dict)
     operations: dict[str, int] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Screened:
     untested: dict[str, str] = field(default_factory=dict)
     wrong: list[Repeated] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
+    doubted: list[Doubted] = field(default_factory=list)
     died: list[Died] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -163,6 +165,7 @@ class Conductor:
                 for key, counted in texts.items():
                     joined.setdefault(core, {}).setdefault(key, Counter()).update(counted)
         wrong, self._result.undecided = answers.compare(joined)
+        self._result.doubted = answers.doubted(joined)
         blamed = {one.core for one in wrong}
         self._result.wrong = [
             self._repeat(one, blamed) if number < _MOST_REPEATED else Repeated(one, self._when(one), 0, 0, 0, 0)

@@ -11,8 +11,9 @@ from pathlib import Path
 import agent
 from agent import findings
 from agent.contract import codec, wire
+from agent.core_screen.answers import Doubted
 from agent.core_screen.conductor import COUNTER, Died, Repeated, Screened, Screening, time_limit_s
-from agent.core_screen.operations import OPERATIONS
+from agent.core_screen.operations import OPERATIONS, REFUTED
 from agent.host import shell
 from agent.host.stop import StopFlag
 from agent.parsing import ParseError
@@ -113,7 +114,7 @@ def _wrong(when: str, one: Repeated, package_of: Mapping[int, int]) -> wire.Find
     expected = wrong.expected or "an answer that fits itself"
     message = (
         f"{name}: {wrong.times} of {wrong.of} answers of {wrong.operation} were wrong, {when}, working {one.when}: "
-        f"seed {wrong.seed} gave {wrong.found.removeprefix('!')}, expected {expected}. {_repeated(one)}"
+        f"seed {wrong.seed} gave {wrong.found.removeprefix(REFUTED)}, expected {expected}. {_repeated(one)}"
     )
     return findings.make("cpu.wrong_results", "cpu", name, message, value=wrong.times, limit=0, unit="answers")
 
@@ -186,6 +187,7 @@ def _troubles(one: Screen, members: Sequence[int], alone: Sequence[int]) -> list
     undone = sorted(_NEEDED - set(result.missing) - {name for name, times in result.operations.items() if times})
     lacking += [f"{', '.join(undone)} gave no answer"] if undone else []
     lacking += ["the cores disagree"] if result.undecided else []
+    lacking += [_doubt(one) for one in result.doubted]
     for core in members:
         answered = result.answered.get(str(core), {})
         if why := result.untested.get(str(core)):
@@ -193,6 +195,14 @@ def _troubles(one: Screen, members: Sequence[int], alone: Sequence[int]) -> list
         elif not answered.get("together") or (core in alone and not answered.get("alone")):
             lacking.append(f"core {core}: it gave no answer")
     return lacking
+
+
+def _doubt(one: Doubted) -> str:
+    expected, found = one.expected or "an answer that fits itself", one.found.removeprefix(REFUTED)
+    return (
+        f"all {one.cores} cores answer {one.operation} with seed {one.seed} by {found}, expected {expected}: the "
+        "library, the microcode or the known answer is wrong, not each core"
+    )
 
 
 def _words(screens: Sequence[Screen], members: Sequence[int]) -> str:

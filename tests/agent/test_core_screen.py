@@ -152,9 +152,48 @@ def test_of_three_cores_the_majority_is_right() -> None:
     assert undecided == []
 
 
-def test_a_refuted_answer_is_wrong_even_if_all_cores_give_it() -> None:
-    told = {core: {("zlib", 9): Counter([f"{REFUTED}gave back other data"])} for core in (0, 1, 2)}
+NO_SUCH = f"{REFUTED}gave back other data"
+
+
+@pytest.mark.parametrize(("key", "text"), [(("zlib", 9), NO_SUCH), (("floats", 1), "of another library")])
+def test_a_wrong_answer_of_all_cores_is_the_softwares_and_passes_nothing(key: tuple[str, int], text: str) -> None:
+    packages = {0: [0, 1], 1: [2, 3]}
+    told = {core: {key: Counter([text, text])} for members in packages.values() for core in members}
+    assert answers.compare(told) == ([], [])
+    (doubt,) = answers.doubted(told)
+    assert (doubt.operation, doubt.seed, doubt.found, doubt.cores) == (*key, text, 4)
+    loads = {"alone": 9, "together": 9}
+    counts = {one.name: 1 for one in operations.OPERATIONS} | {COUNTER: 1}
+    whole = Screened(answered={str(core): loads for core in told}, operations=counts)
+    assert judged(whole, packages)[0].outcome is wire.Outcome.PASSED
+    check, found = judged(replace(whole, doubted=[doubt]), packages)
+    assert (check.outcome, found) == (wire.Outcome.NOT_TESTED, [])
+    assert f"all 4 cores answer {key[0]} with seed {key[1]} by" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({0: [NO_SUCH]}, {0}),
+        ({0: [NO_SUCH], 1: [NO_SUCH]}, {0, 1}),  # perhaps two threads of one core
+        ({0: [NO_SUCH], 1: [NO_SUCH], 2: [NO_SUCH, "right"]}, {0, 1, 2}),  # the software can give another one
+        ({0: [NO_SUCH], 1: [NO_SUCH], 2: [f"{REFUTED}MemoryError"]}, {0, 1, 2}),
+        ({0: [NO_SUCH] * 2, 1: [NO_SUCH] * 2, 2: [NO_SUCH, NO_SUCH, "!crashed"]}, {2}),
+    ],
+)
+def test_cores_are_wrong_if_few_answered_or_one_can_answer_otherwise(
+    told: dict[int, list[str]], wrong: set[int]
+) -> None:
+    by_core = {core: {("zlib", 9): Counter(texts)} for core, texts in told.items()}
+    assert {one.core for one in answers.compare(by_core)[0]} == wrong
+
+
+def test_all_cores_but_one_with_the_same_wrong_answer_are_wrong() -> None:
+    """A whole package that errs is caught by the other one."""
+    told = {core: {("floats", 1): Counter(["wrong"])} for core in (0, 1, 2)}
+    told[3] = {("floats", 1): Counter([known_answers.KNOWN["floats", 1]])}
     assert {one.core for one in answers.compare(told)[0]} == {0, 1, 2}
+    assert answers.doubted(told) == []
 
 
 @pytest.mark.parametrize("cores", [2, 64, 256])
