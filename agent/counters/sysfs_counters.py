@@ -188,11 +188,19 @@ def ports(names: Names) -> Counts:
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
         port = names.root / "sys/class/net" / name
-        for error in NIC_ERRORS:
-            _add(counts, (f"nic.{error}", "nic", mac), sysfs.integer(port / "statistics" / error))
-        _add(counts, ("nic.link_down", "nic", mac), sysfs.integer(port / "carrier_down_count"))
+        _join(counts, kernel_errors_of(name, mac, names.root))
         _add(counts, (NO_LINK, "nic", mac), _HAS_NO_LINK.get(sysfs.text(port / "carrier")))
         _add(counts, (ON_USB, "nic", mac), 1 if nics.is_on_usb(port) else None)
+    return counts
+
+
+def kernel_errors_of(name: str, mac: str, root: Path) -> Counts:
+    """Errors of one port, and how often its link was lost."""
+    counts: Counts = {}
+    port = root / "sys/class/net" / name
+    for error in NIC_ERRORS:
+        _add(counts, (f"nic.{error}", "nic", mac), sysfs.integer(port / "statistics" / error))
+    _add(counts, ("nic.link_down", "nic", mac), sysfs.integer(port / "carrier_down_count"))
     return counts
 
 
@@ -202,15 +210,22 @@ def driver_errors(names: Names) -> Counts:
     wrong check sums inside the payload (ice, be2net), lengths, full buffers (bnx2x)."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
-        text = shell.run(["ethtool", "-S", name], 5).stdout
-        found = parse_driver_errors(text)
-        for counter, value in found.items():
-            _add(counts, (f"nic.{counter}", "nic", mac), value)
-        if not any(_LOST_BY_FEC.search(counter) for counter in found):
-            _add(counts, ("nic.fec_uncorrectable_blocks", "nic", mac), fec.parse(fec.run(name).stdout).uncorrectable)
-        if not tells_damaged_frames(text):
-            total = sysfs.integer(names.root / "sys/class/net" / name / "statistics/rx_errors")
-            _add(counts, ("nic.rx_errors", "nic", mac), total)
+        _join(counts, driver_errors_of(name, mac, names.root))
+    return counts
+
+
+def driver_errors_of(name: str, mac: str, root: Path) -> Counts:
+    """As `driver_errors`, of one port."""
+    counts: Counts = {}
+    text = shell.run(["ethtool", "-S", name], 5).stdout
+    found = parse_driver_errors(text)
+    for counter, value in found.items():
+        _add(counts, (f"nic.{counter}", "nic", mac), value)
+    if not any(_LOST_BY_FEC.search(counter) for counter in found):
+        _add(counts, ("nic.fec_uncorrectable_blocks", "nic", mac), fec.parse(fec.run(name).stdout).uncorrectable)
+    if not tells_damaged_frames(text):
+        total = sysfs.integer(root / "sys/class/net" / name / "statistics/rx_errors")
+        _add(counts, ("nic.rx_errors", "nic", mac), total)
     return counts
 
 
@@ -233,6 +248,11 @@ def _statistics(text: str) -> dict[str, int]:
     rows = (line.strip().partition(":") for line in text.splitlines())
     values = {name.strip().replace(" ", "_"): count(value.strip()) for name, _, value in rows}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _join(counts: Counts, more: Counts) -> None:
+    for key, value in more.items():
+        _add(counts, key, value)
 
 
 def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:

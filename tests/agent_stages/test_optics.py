@@ -4,15 +4,19 @@ measure nothing."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.contract import wire
+from agent.counters.counting import Counts
 from agent.host.shell import Completed
 from agent.probes.network import fec, optics
 from agent.probes.network.nics import NicState
 from agent.reports.partial_report import PartialReport
-from agent.stages.network import light
+from agent.stages.network import light, whole_link
+from tests.agent.hardware import put
 from tests.agent_stages.recordings import recorded
 
 MAC = "52:54:00:00:00:09"
@@ -20,9 +24,9 @@ PORT = NicState("eno1", MAC, "ixgbe", "0000:01:00.0", True, 10000, "full")
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 
 
-def judged(text: str, *, stderr: str = "", status: int = 0) -> PartialReport:
+def judged(text: str, *, stderr: str = "", status: int = 0, is_whole: bool = False) -> PartialReport:
     report = PartialReport()
-    light.judge(PORT, Completed(["ethtool"], status, stdout=text, stderr=stderr), report)
+    light.judge(PORT, Completed(["ethtool"], status, stdout=text, stderr=stderr), report, is_whole=is_whole)
     return report
 
 
@@ -91,6 +95,49 @@ def test_no_light_at_all_is_below_every_limit() -> None:
     text = module("sfp").replace("0.4613 mW / -3.36 dBm", "0.0000 mW / -inf dBm")
     assert judged(text).numbers[f"optics_received_dbm.{MAC}"] == -40
     assert judged(text).checks[0].outcome is FAILED
+
+
+def test_no_light_is_a_warning_where_the_link_proves_that_it_needs_none() -> None:
+    """A lane of a breakout cable that belongs to another port, or a module with a socket for copper."""
+    text = module("sfp").replace("0.4613 mW / -3.36 dBm", "0.0000 mW / -inf dBm")
+    (found,) = judged(text, is_whole=True).findings
+    assert found.severity is wire.Severity.WARNING
+    assert found.message.endswith("the link works at 10000 Mbit/s without an error, so it does not need this light")
+
+
+@pytest.mark.parametrize("case", ["sfp-weak-light", "qsfp-weak-lane"])
+def test_light_that_is_too_weak_fails_the_port_though_its_link_works(case: str) -> None:
+    (found,) = judged(module(case), is_whole=True).findings
+    assert found.severity is wire.Severity.CRITICAL
+
+
+DAMAGED = ("nic.rx_crc_errors", "nic", MAC)
+CLEAN = {DAMAGED: 3, ("nic.tx_errors", "nic", MAC): 0}
+
+
+@pytest.mark.parametrize(
+    ("state", "full", "after", "is_whole"),
+    [
+        (PORT, 10000, CLEAN, True),
+        (PORT, 25000, CLEAN, False),
+        (PORT, None, CLEAN, False),
+        (replace(PORT, link=False, speed_mbit=None), 10000, CLEAN, False),
+        (replace(PORT, speed_mbit=None), 10000, CLEAN, False),
+        (PORT, 10000, CLEAN | {DAMAGED: 4}, False),
+        (PORT, 10000, {}, False),
+    ],
+    ids=["sound", "slow", "full speed unknown", "no link", "speed unknown", "an error", "nothing was counted"],
+)
+def test_a_link_is_whole_at_full_speed_without_a_new_error(
+    state: NicState, full: int | None, after: Counts, is_whole: bool
+) -> None:
+    before = CLEAN if after else {}
+    assert whole_link.is_whole(state, full, before, after) is is_whole
+
+
+def test_the_errors_of_a_port_are_read(tmp_path: Path) -> None:
+    put(tmp_path, "sys/class/net/eno1/statistics/rx_crc_errors", "3")
+    assert whole_link.errors("eno1", MAC, tmp_path)[DAMAGED] == 3
 
 
 def test_limits_that_contradict_each_other_count_for_nothing() -> None:

@@ -27,6 +27,9 @@ _NUMBER = re.compile(r"(-?(?:\d{1,6}(?:\.\d{1,6})?|inf)) ?(mA|V|dBm|degrees C)")
 # There is no module, or none with a memory: a socket for copper, a virtual card. (ethtool 3 to 6)
 _NO_MODULE = re.compile(r"not supported|Invalid argument|No such device", re.IGNORECASE)
 _LOWEST_DBM = -40.0
+# At most so much is no light, or a laser that is off. Receivers of 1 Gbit/s over 120 km still work at -32 dBm, and have
+# alarm limits below that; all others need more than -28.
+_DARK = {RECEIVED: -30.0, SENT: -30.0, BIAS: 0.1}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Crossing:
         if self.value is None or self.limit is None:
             return False
         return self.value < self.limit if self.way == "low" else self.value > self.limit
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether there is no light where there should be some: no link works by this lane."""
+        return self.is_beyond and self.way == "low" and (self.value or 0.0) <= _DARK.get(self.what, -math.inf)
 
     @property
     def is_over(self) -> bool:

@@ -17,8 +17,9 @@ CHECK = "optics"
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
 
-def judge(state: NicState, done: Completed, report: PartialReport) -> None:
-    """Adds the check `optics`, if the port has a module that measures its light."""
+def judge(state: NicState, done: Completed, report: PartialReport, *, is_whole: bool = False) -> None:
+    """Adds the check `optics`, if the port has a module that measures its light. `is_whole`: the link runs at its full
+    speed without an error."""
     report.evidence[f"ethtool-m.{state.mac}"] = done.stdout or done.stderr
     if optics.has_no_module(done):
         return
@@ -29,7 +30,7 @@ def judge(state: NicState, done: Completed, report: PartialReport) -> None:
     if why or not done.ok:
         report.checks.append(checks.not_tested(CHECK, state.mac, reason=f"{state.name}: {why}", topic="network"))
     elif module is not None:
-        _judge(state, module, report)
+        _judge(state, module, report, is_whole=is_whole)
 
 
 def tell_corrected(state: NicState, before: int | None, done: Completed, report: PartialReport) -> None:
@@ -41,12 +42,12 @@ def tell_corrected(state: NicState, before: int | None, done: Completed, report:
         report.evidence[f"ethtool-fec.{state.mac}"] = done.stdout
 
 
-def _judge(state: NicState, module: Module, report: PartialReport) -> None:
+def _judge(state: NicState, module: Module, report: PartialReport, *, is_whole: bool) -> None:
     if not module.can_be_judged():
         why = f"{state.name}: the module has no limits of its own that a value could be compared with"
         report.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic="network"))
         return
-    found = _worst([_finding(state, one) for one in module.crossings()])
+    found = _worst([_finding(state, one, is_whole=is_whole) for one in module.crossings()])
     for name, what in (("optics_received_dbm", optics.RECEIVED), ("optics_sent_dbm", optics.SENT)):
         if (value := module.lowest(what)) is not None:
             report.numbers[f"{name}.{state.mac}"] = value
@@ -54,15 +55,19 @@ def _judge(state: NicState, module: Module, report: PartialReport) -> None:
     report.checks.append(checks.judged(CHECK, found, state.mac, reason=_words(module), topic="network"))
 
 
-def _finding(state: NicState, one: Crossing) -> wire.Finding:
-    """An alarm is critical, a warning a warning; so is an alarm that was, and is over."""
+def _finding(state: NicState, one: Crossing, *, is_whole: bool) -> wire.Finding:
+    """An alarm is critical, a warning a warning; so is an alarm that was, and is over, and no light where a whole link
+    proves that it needs none: another lane of a breakout cable, or a module with a socket for copper."""
     unit, lane = optics.UNITS[one.what], f" of lane {one.lane}" if one.lane else ""
     value = "" if one.value is None else f" {one.value:g} {unit}"
     limit = "" if one.limit is None else f" ({one.limit:g} {unit})"
     when = ", for a moment" if one.is_over else ""
     side = "below" if one.way == "low" else "above"
     message = f"{state.name}: {one.what}{lane}{value}, {side} the module's own {one.grade} limit{limit}{when}"
-    severity = _CRITICAL if one.grade == "alarm" and not one.is_over else _WARNING
+    is_unused = is_whole and one.is_dark
+    if is_unused:
+        message += f"; the link works at {state.speed_mbit} Mbit/s without an error, so it does not need this light"
+    severity = _CRITICAL if one.grade == "alarm" and not one.is_over and not is_unused else _WARNING
     return findings.make(
         "nic.optics", "nic", state.mac, message, value=one.value, limit=one.limit, unit=unit, severity=severity
     )

@@ -18,7 +18,7 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
-from agent.stages.network import light, neighbour
+from agent.stages.network import light, neighbour, whole_link
 from agent.stages.network.spec import Limits, Params
 
 TOPIC = "network"
@@ -110,14 +110,16 @@ def _card(
         return report
     _speed(state, port.speed_mbit, report)
     optics.run(state.name)  # some modules keep what was before the load until it is read
-    corrected = fec.parse(fec.run(state.name).stdout).corrected
+    corrected, errors = fec.parse(fec.run(state.name).stdout).corrected, whole_link.errors(state.name, mac)
     with Listener(state.name) as listener:
         if not port.is_in_other_network:
             _traffic(ctx, state, own.get(state.name), unknown, report, board)
         is_asked = bool(port.neighbour) or not names_neighbours or neighbour.CHECK in ctx.order.required
         wait_s = ctx.params(Params).lldp_wait_s
         neighbour.judge(state, listener, port.neighbour, wait_s, report, is_asked=is_asked)
-    light.judge(state, optics.run(state.name), report)
+    full, now = whole_link.full_mbit(state.name, port.speed_mbit), nics.state(state.name)
+    is_whole = whole_link.is_whole(now, full, errors, whole_link.errors(state.name, mac))
+    light.judge(now, optics.run(state.name), report, is_whole=is_whole)
     light.tell_corrected(state, corrected, fec.run(state.name), report)
     board.tell(mac, 100, "measured")
     return report
