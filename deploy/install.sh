@@ -87,14 +87,16 @@ offline() {
     [ -z "$image" ] || [ "$image" = archive ] || fail "--offline brings an image: leave out --image"
     command -v ssh-keygen >/dev/null ||
         fail "ssh-keygen is missing, which checks the signature: apt-get install openssh-client"
-    unpacked=$(mktemp -d /var/tmp/vetting-release.XXXXXX)
-    trap 'rm -rf "$unpacked"' EXIT
+    work=$(mktemp -d /var/tmp/vetting-release.XXXXXX)
+    trap 'rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM
-    tar -C "$unpacked" --no-same-owner --occurrence=1 -xf "$archive" vetting/SHA256SUMS vetting/SHA256SUMS.sig 2>/dev/null ||
+    signed=$work/signed unpacked=$work/unpacked
+    mkdir "$signed" "$unpacked"
+    tar -C "$signed" --no-same-owner --occurrence=1 -xf "$archive" vetting/SHA256SUMS vetting/SHA256SUMS.sig 2>/dev/null ||
         fail "$archive is no release archive, or only a part of one: it has no signed sums"
     verify_signature
     say "Unpacking $archive"
-    tar -C "$unpacked" --no-same-owner -xf "$archive" || fail "$archive can't be unpacked: is it whole?"
+    tar -C "$unpacked" --no-same-owner -xf "$archive" vetting || fail "$archive can't be unpacked: is it whole?"
     verify_files
     set -- --wheels "$unpacked/vetting/wheels" --admin "$admin"
     [ -z "$dry" ] || set -- "$@" --dry-run
@@ -104,22 +106,26 @@ offline() {
 }
 
 verify_signature() {
-    echo "vetting-release $(cut -d' ' -f1,2 "$key")" >"$unpacked/signers"
-    ssh-keygen -Y verify -f "$unpacked/signers" -I vetting-release -n vetting-release \
-        -s "$unpacked/vetting/SHA256SUMS.sig" <"$unpacked/vetting/SHA256SUMS" >/dev/null 2>&1 ||
+    echo "vetting-release $(cut -d' ' -f1,2 "$key")" >"$work/signers"
+    ssh-keygen -Y verify -f "$work/signers" -I vetting-release -n vetting-release \
+        -s "$signed/vetting/SHA256SUMS.sig" <"$signed/vetting/SHA256SUMS" >/dev/null 2>&1 ||
         fail "the signature of $archive is not one of $key: nothing was installed"
     say "Signature is good: $(ssh-keygen -l -f "$key")"
 }
 
+# By the sums whose signature was verified: a tar can have a file of the same name twice, and the last one is unpacked.
+# What is written here goes beside the unpacked files, where no link of the archive can lead it elsewhere.
 verify_files() (
     cd "$unpacked/vetting"
-    sha256sum --quiet --strict -c SHA256SUMS >"$unpacked/differ" 2>&1 ||
-        fail "$archive is damaged, or was changed after it was signed: $(head -n 1 "$unpacked/differ")"
-    { cut -c 67- SHA256SUMS; echo ./SHA256SUMS; echo ./SHA256SUMS.sig; } | LC_ALL=C sort >"$unpacked/listed"
-    find . ! -type d ! -type l | LC_ALL=C sort | cmp -s - "$unpacked/listed" ||
+    cmp -s "$signed/vetting/SHA256SUMS" SHA256SUMS ||
+        fail "$archive has sums that are not the signed ones: nothing was installed"
+    sha256sum --quiet --strict -c SHA256SUMS >"$work/differ" 2>&1 ||
+        fail "$archive is damaged, or was changed after it was signed: $(head -n 1 "$work/differ")"
+    { cut -c 67- SHA256SUMS; echo ./SHA256SUMS; echo ./SHA256SUMS.sig; } | LC_ALL=C sort >"$work/listed"
+    find . ! -type d ! -type l | LC_ALL=C sort | cmp -s - "$work/listed" ||
         fail "$archive has files that its signed sums do not name: nothing was installed"
-    find . -type l -printf '%p %l\n' | LC_ALL=C sort >"$unpacked/links"
-    LC_ALL=C sort LINKS | cmp -s - "$unpacked/links" ||
+    find . -type l -printf '%p %l\n' | LC_ALL=C sort >"$work/links"
+    LC_ALL=C sort LINKS | cmp -s - "$work/links" ||
         fail "$archive has links that its signed sums do not name: nothing was installed"
     say "Sums are good: $(grep -c . SHA256SUMS) files"
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,35 @@ def test_one_that_was_changed_is_refused(made: Path, tmp_path: Path, spoil: Call
     done = install(tmp_path / "bad.tar", made / release.PUBLIC_KEY)
     assert done.returncode == 1 and says in done.stderr, done.stderr
     assert "Packages" not in done.stdout and not list(Path("/var/tmp").glob("vetting-release.*"))
+
+
+def _add(archive: Path, member: tarfile.TarInfo, content: bytes = b"") -> None:
+    member.size = len(content)
+    with tarfile.open(archive, "a", format=tarfile.GNU_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(content))
+
+
+def test_a_second_list_of_sums_behind_the_signed_one_is_refused(made: Path, tmp_path: Path) -> None:
+    """tar unpacks both, and the last one stays."""
+    shutil.copytree(made / "vetting", tmp_path / "vetting", symlinks=True)
+    _changed(tmp_path / "vetting")
+    release.pack(tmp_path / "vetting", tmp_path / "bad.tar", 0)
+    _other_sums(tmp_path / "vetting")
+    forged = (tmp_path / "vetting" / release.SUMS).read_bytes()
+    _add(tmp_path / "bad.tar", tarfile.TarInfo(f"vetting/{release.SUMS}"), forged)
+    done = install(tmp_path / "bad.tar", made / release.PUBLIC_KEY)
+    assert done.returncode == 1 and "sums that are not the signed ones" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ["listed", "links", "differ", "signers"])
+def test_no_link_of_an_archive_leads_what_is_written_meanwhile_elsewhere(made: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "precious").write_text("kept")
+    shutil.copyfile(made / "good.tar", tmp_path / "bad.tar")
+    link = tarfile.TarInfo(name)
+    link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "precious")
+    _add(tmp_path / "bad.tar", link)
+    install(tmp_path / "bad.tar", made / release.PUBLIC_KEY)
+    assert (tmp_path / "precious").read_text() == "kept"
 
 
 def test_one_of_another_maker_is_refused(made: Path, tmp_path: Path) -> None:
