@@ -42,6 +42,19 @@ WORDS: Mapping[Verb, str] = {
 
 
 @dataclass(frozen=True)
+class Device:
+    """What turns a host on and off, as its wake options name it: `address` with a port that is not the usual one, and
+    where one address serves several hosts, `system`."""
+
+    address: str
+    system: str = ""
+
+    def may_be(self, other: Device) -> bool:
+        """Whether the two can be one machine's."""
+        return self.address == other.address and (self.system == other.system or not (self.system and other.system))
+
+
+@dataclass(frozen=True)
 class WakeMethod:
     """What a wake driver declares.
 
@@ -50,6 +63,7 @@ class WakeMethod:
     options: dataclass of the wake options that it reads (hosts.options).
     verbs: what it can do. Every driver can turn a host on.
     offers: narrows `verbs` for a host's wake options, where they decide what can be done.
+    device: names the device by a host's wake options, where each host has one of its own. No two hosts should.
     slow: it asks another machine and waits for it. It is then done as a job of its own, until it has worked once.
     by_hand: it sends nothing, a person must act. It is then done once.
     """
@@ -59,6 +73,7 @@ class WakeMethod:
     options: type
     verbs: tuple[Verb, ...] = (Verb.ON,)
     offers: Callable[[Mapping[str, Any]], Iterable[Verb]] | None = None
+    device: Callable[[Mapping[str, Any]], Device] | None = None
     slow: bool = False
     by_hand: bool = False
 
@@ -97,6 +112,19 @@ def verbs(name: str, given: Mapping[str, Any] | None = None) -> tuple[Verb, ...]
         return ()
     offered = method.verbs if method.offers is None else set(method.offers(given or {}))
     return tuple(verb for verb in method.verbs if verb in offered)
+
+
+def device(name: str, given: Mapping[str, Any] | None = None) -> Device | None:
+    """The device of a host that is woken so and has these wake options; None if it has none of its own, or its options
+    name none."""
+    method = _METHODS.get(name)
+    if method is None or method.device is None:
+        return None
+    try:
+        found = method.device(given or {})
+    except (ValueError, TypeError, AttributeError):  # options that another version, or nobody, has checked
+        return None
+    return found if found.address else None
 
 
 def declared(name: str) -> tuple[options.Option, ...]:

@@ -84,6 +84,12 @@ def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
         Job.objects.filter(pk=job.pk, handed_at=None).update(due_at=clock.read(), tries=0)
 
 
+def is_wanted(kind: Kind, *args: int) -> bool:
+    """Whether this job waits or is in hand; neither holds once it is done or was put aside."""
+    job = Job.objects.filter(call=kind.call, args=json.dumps(args))
+    return job.exclude(due_at=None, handed_at=None).exists()
+
+
 def tick() -> None:
     """Note the tries whose process ended, hand out what is due while processes are free, report what was put aside."""
     if _is_any_left():

@@ -111,14 +111,19 @@ def release(run: Run, who: str = "") -> None:
         apply(run, Event.RELEASE, actor=Actor.OPERATOR, who=who, why="released")
 
 
-def wake_again(run: Run, who: str = "") -> None:
+def wake_again(run: Run, who: str = "", *, restart: bool = False) -> None:
     """Wake the host of a run that waits for it again, from the first try on, also if its BMC has refused the login.
-    Raises Refused if the run does not wait for its host to wake."""
+    `restart` allows once more to restart it if it is on, where the run was allowed to. Raises Refused if the run does
+    not wait for its host to wake."""
     with locked(run.pk) as run:
         if run.state != State.WAITING_WOL:
             raise Refused(f"run {run.pk} does not wait for its host to wake: {naming.state_in_words(run.state)}")
-        run.wakes.update(sent=0, last_sent_at=None, woken_at=None, refusals=0, problem="")
-        write_event(run, "wake_again", actor=Actor.OPERATOR, who=who, text="the host is woken again")
+        again: dict[str, Any] = {}
+        if restart and run.restart_if_on:
+            again = {"restart_allowed_at": timezone.now(), "restarted_at": None}
+        run.wakes.update(sent=0, last_sent_at=None, woken_at=None, refusals=0, problem="", **again)
+        text = "the host is woken again" + (", restarted if it is on" if again else "")
+        write_event(run, "wake_again", actor=Actor.OPERATOR, who=who, text=text)
 
 
 def ask_retry(run: Run, stage: str, who: str = "") -> None:
@@ -185,10 +190,13 @@ def disable_host(host: Host) -> None:
 
 
 def ask_power(host: Host, verb: Verb, who: str = "") -> None:
-    """Have one thing done with a host's power. The worker does it at once. Raises Refused if it can't be done now."""
-    if reason := power.why_not(host, verb):
-        raise Refused(reason)
-    PowerRequest.objects.create(host=host, verb=verb, who=who[:150], run=Run.objects.busy_on(host))
+    """Have one thing done with a host's power. The worker does it at once. Raises Refused if it can't be done now, or
+    if the last that was asked for is not done yet: two of a kind would be done twice, two others in any order."""
+    with transaction.atomic():
+        host = Host.objects.select_for_update().get(pk=host.pk)
+        if reason := power.why_not(host, verb) or power.not_done_yet(host, verb):
+            raise Refused(reason)
+        PowerRequest.objects.create(host=host, verb=verb, who=who[:150], run=Run.objects.busy_on(host))
 
 
 # --- the worker --------------------------------------------------------------------------------------------------

@@ -195,6 +195,12 @@ class WakeRequest(models.Model):
     woken_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(max_length=400, blank=True)
     refusals = models.PositiveSmallIntegerField(default=0, help_text="Logins that the BMC refused.")
+    restart_allowed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody last allowed to restart a host that is on; else: at the start."
+    )
+    restarted_at = models.DateTimeField(
+        null=True, blank=True, help_text="Right before a host that was on was restarted: it is done once."
+    )
 
 
 class PowerReason(models.TextChoices):
@@ -205,7 +211,8 @@ class PowerReason(models.TextChoices):
 
 class PowerRequest(models.Model):
     """Asks pxe's tick to do one thing with a host's power (`verb`: hosts.wakemethods.Verb), once. It is due from
-    `due_at` on, in hand without a `due_at`, and over from `done_at` on: `said` has what was done, or why it was not."""
+    `due_at` on, in hand without a `due_at`, and over from `done_at` on: `said` has what was done, or why it was not.
+    From `begun_at` on the host may have been stopped."""
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="power_requests")
     run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.CASCADE, related_name="power_requests")
@@ -215,6 +222,7 @@ class PowerRequest(models.Model):
     asked_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
+    begun_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
     failed = models.BooleanField(default=False)
     said = models.CharField(max_length=400, blank=True)

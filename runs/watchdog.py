@@ -92,7 +92,9 @@ def boot_is_overdue(run: Run, now: datetime) -> bool:
     """Whether the boot's deadline has passed. The token is refused from then on, even before the watchdog looks."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
-    return now >= run.boot_deadline + outages.not_counted(_began(run), now, settings.VETTING.deadlines.boot_s, run.site)
+    began = _began(run)
+    limit_s = max(0.0, (run.boot_deadline - began).total_seconds())  # with what the host alone is allowed
+    return now >= run.boot_deadline + outages.not_counted(began, now, limit_s, run.site)
 
 
 def _began(run: Run) -> datetime:

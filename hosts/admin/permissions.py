@@ -15,6 +15,7 @@ from hosts.models import Host, HostMac
 IMPORT = ("hosts.import_host", "hosts.add_host", "hosts.change_host")
 EXPORT = ("hosts.export_host", "hosts.view_host")
 WAKE = "hosts.wake_host"
+POWER = "hosts.power_host"
 WRITE = "hosts.allow_writing"
 
 
@@ -31,6 +32,8 @@ class HostPermissions:
         fields = [*super().get_readonly_fields(request, obj)]  # type: ignore[misc]
         if not access.may(request.user, WAKE):
             fields += ["wake_method", "wake_options"]
+        if not access.may(request.user, POWER):
+            fields += ["cycle_hung"]
         if not access.may(request.user, WRITE):
             fields += ["destructive_allowed", "disks_to_write"]
         return fields

@@ -18,12 +18,13 @@ from hosts.wakemethods import WakeMethod
 from pxe.wake import asked
 from pxe.wake.drivers import DRIVERS
 from pxe.wake.power import wake
-from pxe.wake.shape import PROBLEM_CHARACTERS, Refused, WakeProblem
+from pxe.wake.shape import PROBLEM_CHARACTERS, Refused, Stop, WakeProblem
 from runs import jobs, lifecycle
 from runs.bench import faults
 from runs.database import commits
 from runs.machine import State
 from runs.models import Actor, Run, Rung, WakeRequest
+from runs.power import changed_since, two_with_one_device
 from runs.querysets import DOCUMENTS
 from runs.wording import remedies
 
@@ -31,6 +32,8 @@ from runs.wording import remedies
 LATER_INTERVAL_S = 60.0
 # Some BMCs lock an account after a few refused logins.
 MOST_REFUSALS = 2
+# Who lets a run restart its host knows what runs on it now, and not what will run on it when a slot is free.
+RESTART_WITHIN = timedelta(hours=1)
 STOPPED = 'Not tried again, since it could lock the account: put it right, then press "Wake again".'
 log = logging.getLogger("vetting.wake")
 # A BMC is asked three or four times, for 20 s each at most.
@@ -113,7 +116,7 @@ def send(request_id: int) -> None:
 def _send(request: WakeRequest) -> None:
     run = request.run
     try:
-        done = readable(wake(run.host, restart=run.restart_if_on))
+        done = readable(wake(run.host, restart=_leave_to_restart(request) if run.restart_if_on else None))
     except Refused as refused:
         refusals = request.refusals + refused.logins
         WakeRequest.objects.filter(pk=request.pk).update(refusals=refusals)
@@ -126,6 +129,32 @@ def _send(request: WakeRequest) -> None:
         lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=done)
     else:
         lifecycle.record_rung(run, Rung.WAKE_SENT, done)
+
+
+def _leave_to_restart(request: WakeRequest) -> Stop:
+    return Stop(lambda: _no_restart(request.pk), lambda: _begin_restart(request.pk))
+
+
+def _no_restart(request_id: int) -> str:
+    """Why the host of this run is not restarted, as things are now, though the run was allowed to."""
+    request = WakeRequest.objects.select_related("run__host").get(pk=request_id)
+    run, host = request.run, request.run.host
+    if run.state != State.WAITING_WOL or not run.restart_if_on:
+        return "the run does not wait for it any more"
+    if request.restarted_at:
+        return "it was restarted once and has not booted from the network; restart it yourself"
+    since = request.restart_allowed_at or run.created_at
+    if abs(timezone.now() - since) > RESTART_WITHIN:
+        what = f"who allowed this run to restart it did so at {since:%H:%M} UTC, and other guests may run on it by now"
+        return f'{what}: press "Wake again" to allow it again'
+    if why := changed_since(host, since):
+        return f'{why}, by "Wake again"'
+    return two_with_one_device(host)
+
+
+def _begin_restart(request_id: int) -> bool:
+    mine = WakeRequest.objects.filter(pk=request_id, restarted_at=None, run__state=State.WAITING_WOL)
+    return mine.update(restarted_at=timezone.now()) == 1
 
 
 def _tell(request: WakeRequest, problem: str) -> None:

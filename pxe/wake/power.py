@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from hosts import wakemethods
 from hosts.models import Host
-from hosts.wakemethods import Verb
+from hosts.wakemethods import STOPPING, Verb
 from pxe.wake.drivers import DRIVERS
-from pxe.wake.shape import Driver, Machine, WakeProblem, options_of
+from pxe.wake.shape import Driver, Machine, NotMeant, Stop, WakeProblem, options_of
 
 
-def wake(host: Host, *, restart: bool = False) -> str:
+def wake(host: Host, *, restart: Stop | None = None) -> str:
     """Boot this host from the network now, as far as its driver can. Returns what was done.
 
-    A host that is on is left alone, since guests may run on it, unless `restart`. Raises WakeProblem.
+    A host that is on is left alone, since guests may run on it, unless `restart` allows to stop it. Raises WakeProblem.
     """
     driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
     with _machine(host, driver) as machine:
@@ -20,12 +20,12 @@ def wake(host: Host, *, restart: bool = False) -> str:
         if Verb.STATUS in verbs and machine.status():
             turn_on = _restarting(machine, verbs, restart)
         done = [_do(machine, Verb.BOOT_NETWORK)] if Verb.BOOT_NETWORK in verbs else []
-        return _told(machine, driver, *done, _do(machine, turn_on))
+        return _told(machine, driver, *done, _do(machine, turn_on, restart))
 
 
-def act(host: Host, verb: Verb) -> str:
-    """Do one thing with the power of this host. Returns what was done, or for STATUS what was read. Raises
-    WakeProblem."""
+def act(host: Host, verb: Verb, stop: Stop) -> str:
+    """Do one thing with the power of this host; `stop` says of a verb that stops it whether it may be. Returns what was
+    done, or for STATUS what was read. Raises WakeProblem."""
     driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
     if verb not in verbs:
         can = ", ".join(verbs) or "nothing"
@@ -34,7 +34,7 @@ def act(host: Host, verb: Verb) -> str:
     with _machine(host, driver) as machine:
         if verb is Verb.STATUS:
             return _told(machine, driver, {True: "on", False: "off", None: "not known"}[machine.status()])
-        return _told(machine, driver, _do(machine, verb))
+        return _told(machine, driver, _do(machine, verb, stop))
 
 
 def is_on(host: Host) -> bool | None:
@@ -45,12 +45,15 @@ def is_on(host: Host) -> bool | None:
         return machine.status()
 
 
-def cycle_to_network(host: Host) -> str:
+def cycle_to_network(host: Host, stop: Stop) -> str:
     """Power-cycle the host and have it boot from the network. Returns what was done. Raises WakeProblem."""
     driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
     with _machine(host, driver) as machine:
+        machine.ready()
+        if why := stop.why_not():  # before its next boot is changed
+            raise NotMeant(why)
         done = [_do(machine, Verb.BOOT_NETWORK)] if Verb.BOOT_NETWORK in verbs else []
-        return _told(machine, driver, *done, _do(machine, Verb.CYCLE))
+        return _told(machine, driver, *done, _do(machine, Verb.CYCLE, stop))
 
 
 def _driver(host: Host) -> Driver:
@@ -67,15 +70,19 @@ def _machine(host: Host, driver: Driver) -> Machine:
     return driver.Machine(host, options_of(host, driver.METHOD.options))
 
 
-def _restarting(machine: Machine, verbs: tuple[Verb, ...], restart: bool) -> Verb:
+def _restarting(machine: Machine, verbs: tuple[Verb, ...], restart: Stop | None) -> Verb:
     again = next((verb for verb in (Verb.CYCLE, Verb.RESET) if verb in verbs), None)
-    if restart and again:
+    way = "restart it yourself"
+    if again and restart is None:
+        way += ", or allow the run to restart it"
+    elif again and restart and not (way := restart.why_not()):
         return again
-    way = "restart it yourself, or allow the run to restart it" if again and not restart else "restart it yourself"
     raise WakeProblem(f"{machine.who} says that it is on already; nothing was sent: {way}")
 
 
-def _do(machine: Machine, verb: Verb) -> str:
+def _do(machine: Machine, verb: Verb, stop: Stop | None = None) -> str:
+    if verb in STOPPING:
+        _refuse_unless_meant(machine, stop)
     match verb:
         case Verb.ON:
             return machine.on()
@@ -88,6 +95,15 @@ def _do(machine: Machine, verb: Verb) -> str:
         case Verb.BOOT_NETWORK:
             return machine.boot_network()
     raise ValueError(f"{verb} does nothing")
+
+
+def _refuse_unless_meant(machine: Machine, stop: Stop | None) -> None:
+    assert stop is not None, "nothing is stopped without being asked for"
+    machine.ready()
+    if why := stop.why_not():
+        raise NotMeant(why)
+    if not stop.begin():
+        raise NotMeant("this was begun before, by a worker that was ended meanwhile: look at the host")
 
 
 def _told(machine: Machine, driver: Driver, *done: str) -> str:

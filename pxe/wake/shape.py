@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +31,24 @@ class Refused(WakeProblem):
         self.logins = logins
 
 
+class NotMeant(WakeProblem):
+    """The host is not stopped, by what holds now. Nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Whether the host may be stopped now, which is asked right before it is: a login at a BMC takes up to a minute,
+    and meanwhile a test may begin on the host, or somebody may take the order back.
+
+    why_not: why it must not be stopped now, in a sentence; empty if it may be.
+    begin: notes that it is about to be done; False if that was noted before. So a worker that dies has at worst left it
+    out, and it is never done twice.
+    """
+
+    why_not: Callable[[], str]
+    begin: Callable[[], bool]
+
+
 class Machine:
     """A host as its driver reaches it, from `with` to its end: one login serves several verbs.
 
@@ -54,7 +74,11 @@ class Machine:
     def who(self) -> str:
         return f"{self.host.name}: {self.at}" if self.at else self.host.name
 
+    def ready(self) -> None:
+        """Do what takes long, such as logging in, so that the next verb acts at once. Raises WakeProblem."""
+
     def on(self) -> str:
+        """Never stops or restarts a machine that is on."""
         raise self._cannot(Verb.ON)
 
     def off(self) -> str:

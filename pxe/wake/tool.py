@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -24,12 +26,14 @@ class Ended:
 
 
 def run(argv: Sequence[str], env: Mapping[str, str], until: float) -> Ended:
-    """`until` is of the monotonic clock."""
+    """`until` is of the monotonic clock. A tool that is ended by us is ended with the programs that it started: one of
+    them may still hold its output."""
     process = subprocess.Popen(
         argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
         start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None, "it was started with a pipe"
+    status = None
     try:
         said = _read(process.stdout, until)
         if said is None or len(said) > OUTPUT_BYTES:
@@ -39,8 +43,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], until: float) -> Ended:
     except subprocess.TimeoutExpired:
         return Ended(None, "", too_long=True)
     finally:
-        if process.poll() is None:
-            process.kill()
+        if status is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
 

@@ -112,7 +112,10 @@ def _release(request: HttpRequest, run: Run) -> str:
 
 
 def _wake(request: HttpRequest, run: Run) -> str:
-    return doing.wake(run, who(request))
+    restart = "restart" in request.POST
+    if restart:
+        require(request, "hosts.power_host")
+    return doing.wake(run, who(request), restart=restart)
 
 
 def _retry(request: HttpRequest, run: Run) -> str:
@@ -194,6 +197,8 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
 def power_of(request: HttpRequest, name: str) -> HttpResponse:
     """Do one thing with a host's power. What stops the host is asked for first."""
     host = get_object_or_404(Host, name=name)
+    if request.POST.get("number", str(host.pk)) != str(host.pk):
+        raise Refused(f"{name} is the name of another host by now: open its page again")
     try:
         verb = Verb(request.POST.get("verb", ""))
     except ValueError:

@@ -17,8 +17,8 @@ def release(run: Run, who: str) -> str:
     return f"{run.host} is released and powers itself off."
 
 
-def wake(run: Run, who: str) -> str:
-    lifecycle.wake_again(run, who)
+def wake(run: Run, who: str, *, restart: bool = False) -> str:
+    lifecycle.wake_again(run, who, restart=restart)
     return f"{run.host} is woken again."
 
 

@@ -75,6 +75,12 @@ def test_a_bmc_password_goes_nowhere_without_the_permission_to_change_waking(hos
     assert "may not change how hosts are woken" in new
 
 
+def test_no_host_is_let_be_power_cycled_without_the_permission_to_turn_hosts_off(host: Host) -> None:
+    assert send(staff(*EDITOR), host, cycle_hung="on", notes="seen").status_code == 302
+    host.refresh_from_db()
+    assert (host.notes, host.cycle_hung) == ("seen", False)
+
+
 def test_no_disk_is_allowed_to_be_written_without_the_permission_and_none_is_withdrawn(host: Host) -> None:
     host.writable_disks.create(serial="NVME-1", allowed_by="ada")
     client = staff(*EDITOR)

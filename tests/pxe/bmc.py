@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from pxe.wake.drivers import redfish
+from pxe.wake.shape import Stop
+
 ROOT, SYSTEMS, SYSTEM = "/redfish/v1/", "/redfish/v1/Systems", "/redfish/v1/Systems/1"
+MEANT = Stop(why_not=lambda: "", begin=lambda: True)
 BASIC = "Basic " + b64encode(b"admin:sesame").decode()
 # What a BMC does instead of a sound answer, for one path.
 Play = Callable[["Answering"], None]
@@ -30,6 +36,7 @@ class Bmc(ThreadingHTTPServer):
         self.plays: dict[str, Play] = {}
         self.asked: list[str] = []
         self.sessions_only = False
+        self.resets: list[str] = []
         self.logins_refused = 0
         self.ended = threading.Event()
 
@@ -41,7 +48,8 @@ class Bmc(ThreadingHTTPServer):
         if path == SYSTEMS:
             return {"Name": "Systems", "Members": [{"@odata.id": SYSTEM}]}
         if path == SYSTEM:
-            reset = {"#ComputerSystem.Reset": {"target": self.reset_path}}
+            named = {"ResetType@Redfish.AllowableValues": self.resets} if self.resets else {}
+            reset = {"#ComputerSystem.Reset": {"target": self.reset_path, **named}}
             boot = {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None"}
             return {"Id": "1", "Name": "System", "PowerState": self.power, "Actions": reset, "Boot": boot}
         sessions = {"Sessions": {"@odata.id": "/redfish/v1/SessionService/Sessions"}}
@@ -165,6 +173,18 @@ def silence(bmc: Answering) -> None:
 def reset(bmc: Answering) -> None:
     bmc.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     bmc.connection.close()
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Something happens while the BMC takes its time for the login."""
+    ready, todo = redfish.Machine.ready, [meanwhile]
+
+    def late(machine: redfish.Machine) -> None:
+        ready(machine)
+        while todo:
+            todo.pop()()
+
+    monkeypatch.setattr(redfish.Machine, "ready", late)
 
 
 @contextmanager

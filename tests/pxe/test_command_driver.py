@@ -12,6 +12,7 @@ from hosts.models import Host
 from hosts.wakemethods import Verb
 from pxe.wake import power
 from pxe.wake.shape import WakeProblem
+from tests.pxe.bmc import MEANT
 from tests.rows import a_host
 from vetting import config
 
@@ -39,7 +40,7 @@ def test_each_verb_calls_its_program_with_the_hosts_name_and_mac(socket: Any, tm
     said = tmp_path / "said"
     host = socket(f'echo "$*" >> {said}; [ "$1" = status ] && echo off; exit 0')
     assert power.wake(host) == "command socket: power on (A command)"
-    assert power.act(host, Verb.OFF) == "command socket: power off (A command)"
+    assert power.act(host, Verb.OFF, MEANT) == "command socket: power off (A command)"
     words = [line.split() for line in said.read_text().splitlines()]
     assert words == [[verb, "node-1", MAC] for verb in ("status", "power_on", "power_off")]
 
@@ -53,7 +54,7 @@ def test_a_verb_that_is_not_configured_is_neither_offered_nor_done(socket: Any) 
     host = socket("exit 0")
     assert wakemethods.verbs("command", host.wake_options) == (Verb.ON, Verb.OFF, Verb.STATUS)
     with pytest.raises(WakeProblem, match="has no cycle, only on, off, status"):
-        power.act(host, Verb.CYCLE)
+        power.act(host, Verb.CYCLE, MEANT)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +67,18 @@ def test_a_verb_that_is_not_configured_is_neither_offered_nor_done(socket: Any) 
 )
 def test_a_program_that_fails_is_a_problem_in_its_own_words(socket: Any, script: str, words: str) -> None:
     with pytest.raises(WakeProblem, match=words):
-        power.act(socket(script, timeout_s=1), Verb.ON)
+        power.act(socket(script, timeout_s=1), Verb.ON, MEANT)
 
 
 def test_it_gets_none_of_our_environment(socket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VETTING_SECRET_KEY", "sesame")
-    power.act(socket(f"env > {tmp_path}/env"), Verb.ON)
+    power.act(socket(f"env > {tmp_path}/env"), Verb.ON, MEANT)
     assert "VETTING" not in (tmp_path / "env").read_text()
 
 
 def test_no_shell_reads_the_arguments(socket: Any, tmp_path: Path) -> None:
     host = socket("exit 0", power_on=["/bin/echo", f"$(touch {tmp_path}/made)", "; touch {name}"])
-    power.act(host, Verb.ON)
+    power.act(host, Verb.ON, MEANT)
     assert not (tmp_path / "made").exists()
 
 
@@ -85,14 +86,14 @@ def test_a_hosts_name_cannot_become_an_option(socket: Any) -> None:
     host = socket("exit 0")
     host.name = "-rf"
     with pytest.raises(WakeProblem, match="would be an option of the program"):
-        power.act(host, Verb.ON)
+        power.act(host, Verb.ON, MEANT)
 
 
 def test_a_host_can_name_no_program_of_its_own(socket: Any) -> None:
     host = socket("exit 0")
     host.wake_options = {"command": "/bin/sh"}
     with pytest.raises(WakeProblem, match=r"wake\.commands in vetting\.yaml has no '/bin/sh', only socket"):
-        power.act(host, Verb.ON)
+        power.act(host, Verb.ON, MEANT)
 
 
 @pytest.mark.parametrize(

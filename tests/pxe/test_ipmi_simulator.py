@@ -13,6 +13,7 @@ from hosts.wakemethods import Verb
 from pxe.wake import power
 from pxe.wake.drivers import ipmi
 from pxe.wake.shape import Refused, WakeProblem
+from tests.pxe.bmc import MEANT
 from tests.pxe.ipmisim import Account, Simulator, simulated
 from tests.rows import a_host
 
@@ -48,7 +49,7 @@ def test_a_machine_that_is_on_is_left_alone_unless_it_may_be_restarted(bmc: Simu
     with pytest.raises(WakeProblem, match="is on already; nothing was sent"):
         power.wake(host)
     assert bmc.asked == []
-    assert "power cycle" in power.wake(host, restart=True)
+    assert "power cycle" in power.wake(host, restart=MEANT)
     assert bmc.was_asked("set boot pxe", "set power 0", "set power 1")
 
 
@@ -65,7 +66,7 @@ def test_a_machine_that_is_on_is_left_alone_unless_it_may_be_restarted(bmc: Simu
 )
 def test_each_verb_does_what_it_says(bmc: Simulator, verb: Verb, asked: list[str], words: str) -> None:
     bmc.turn("1")
-    assert power.act(host_of(bmc), verb) == f"BMC 127.0.0.1: {words} (IPMI)"
+    assert power.act(host_of(bmc), verb, MEANT) == f"BMC 127.0.0.1: {words} (IPMI)"
     assert bmc.was_asked(*asked)
 
 

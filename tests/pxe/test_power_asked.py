@@ -19,7 +19,7 @@ from pxe.wake import asked
 from runs import lifecycle, power, watchdog
 from runs.models import Lease, PowerRequest, Run, StageRun
 from runs.transition import Refused
-from tests.pxe.bmc import Bmc, serving
+from tests.pxe.bmc import Bmc, serving, slowly
 from tests.rows import a_host, a_run, a_stage
 from tests.talker import EXPECTED, MAC, Talker
 from tests.work import dispatch, do_jobs
@@ -100,6 +100,84 @@ def test_a_worker_that_was_away_stops_no_host(bmc: Bmc, host: Host, verb: Verb, 
     assert PowerRequest.objects.get().failed is not done
 
 
+def changed(what: str, host: Host, bmc: Bmc) -> None:
+    if what == "test":
+        a_run(host, state="Memory", verdict="")
+    elif what == "address":
+        host.wake_options = {**host.wake_options, "user": "root"}
+        host.save()
+    elif what == "clock":
+        PowerRequest.objects.update(asked_at=timezone.now() + timedelta(hours=6))
+    else:
+        a_host("node-2", "52:54:00:00:00:02", wake_method="ipmi", wake_options=ipmi_at(bmc))
+
+
+def ipmi_at(bmc: Bmc) -> dict[str, Any]:
+    return {"address": "127.0.0.1", "port": bmc.server_port, "user": "a", "password_env": "VETTING_BMC_A"}
+
+
+@pytest.mark.parametrize("what", ["test", "address", "clock", "another host's BMC"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_what_holds_when_the_host_would_be_stopped_decides(
+    bmc: Bmc, host: Host, monkeypatch: pytest.MonkeyPatch, what: str, when: str
+) -> None:
+    lifecycle.ask_power(host, Verb.OFF, "admin")
+    if when == "before":
+        changed(what, host, bmc)
+    else:
+        slowly(monkeypatch, lambda: changed(what, host, bmc))
+    round_of_the_worker()
+    assert resets(bmc) == []
+    request = PowerRequest.objects.get()
+    assert request.failed and request.said.startswith("not done:") and request.begun_at is None
+
+
+def test_an_order_of_before_the_clock_was_set_back_is_late_at_once(bmc: Bmc, host: Host) -> None:
+    lifecycle.ask_power(host, Verb.OFF, "admin")
+    to_come = timezone.now() + timedelta(hours=6)
+    PowerRequest.objects.update(asked_at=to_come, due_at=to_come)
+    round_of_the_worker()
+    assert resets(bmc) == [] and PowerRequest.objects.get().said.startswith("not done: the worker came to it ")
+
+
+@pytest.mark.parametrize("verb", [Verb.OFF, Verb.CYCLE, Verb.ON])
+def test_a_second_order_waits_for_the_first(bmc: Bmc, host: Host, verb: Verb) -> None:
+    lifecycle.ask_power(host, Verb.CYCLE, "anna")
+    with pytest.raises(Refused, match="power cycle of node-1, asked for by anna, is not done yet"):
+        lifecycle.ask_power(host, verb, "bert")
+    lifecycle.ask_power(host, Verb.STATUS, "bert")
+    round_of_the_worker()
+    assert resets(bmc) == ["PowerCycle"]
+    lifecycle.ask_power(host, verb, "bert")
+
+
+def test_two_hosts_with_one_bmc_are_not_stopped(operator: Client, bmc: Bmc, host: Host) -> None:
+    changed("another host's BMC", host, bmc)
+    answer = operator.post(f"/hosts/{host.name}/power/", {"verb": "off", "confirmed": "yes"})
+    assert answer.status_code == 409 and "node-1 and node-2 have the same BMC" in answer.content.decode()
+    assert operator.post(f"/hosts/{host.name}/power/", {"verb": "status"}).status_code == 302
+
+
+def test_a_page_of_before_the_name_went_to_another_host_stops_neither(operator: Client, host: Host) -> None:
+    sent = {"verb": "off", "confirmed": "yes", "number": f"{host.pk}"}
+    Host.objects.filter(pk=host.pk).update(name="node-2")
+    a_host("node-1", "52:54:00:00:00:02", wake_method="redfish", wake_options=host.wake_options)
+    assert operator.post("/hosts/node-1/power/", sent).status_code == 409
+    assert not PowerRequest.objects.exists()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_order_whose_process_was_killed_is_over_and_never_done_again(bmc: Bmc, host: Host, begun: bool) -> None:
+    lifecycle.ask_power(host, Verb.OFF, "admin")
+    begun_at = timezone.now() if begun else None
+    PowerRequest.objects.update(due_at=None, tries=1, begun_at=begun_at)
+    round_of_the_worker()
+    request = PowerRequest.objects.get()
+    assert resets(bmc) == [] and request.failed and request.done_at
+    assert request.said.startswith("whether it was done is not known" if begun else "not done")
+    lifecycle.ask_power(host, Verb.OFF, "admin")
+
+
 def test_what_a_driver_has_not_is_neither_offered_nor_done(operator: Client) -> None:
     host = a_host("wol", "52:54:00:00:00:09")
     page = operator.get(f"/hosts/{host.name}/").content.decode()
@@ -128,6 +206,27 @@ def said(*words: str) -> str:
 def test_the_command_does_it_at_once(bmc: Bmc, host: Host) -> None:
     assert said(host.name, "status") == f"BMC {bmc.url}: off (Redfish)"
     assert said(host.name, "off", "--yes").endswith("power off (Redfish)") and resets(bmc) == ["ForceOff"]
+
+
+def test_the_command_looks_again_after_the_question(bmc: Bmc, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, *_: Any) -> str:
+            a_run(host, state="Memory", verdict="")
+            return "y\n"
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    with pytest.raises(CommandError, match="is under test"):
+        said(host.name, "off")
+    assert resets(bmc) == [] and PowerRequest.objects.get().failed
+
+
+def test_what_the_command_did_stands_on_the_hosts_page(operator: Client, bmc: Bmc, host: Host) -> None:
+    said(host.name, "cycle", "--yes")
+    page = " ".join(operator.get(f"/hosts/{host.name}/").content.decode().split())
+    assert "command line: power cycle" in page
 
 
 @pytest.mark.parametrize(
@@ -217,6 +316,21 @@ def test_a_host_that_may_be_somebody_elses_by_now_is_left_alone(bmc: Bmc, hung: 
     assert bmc.sent == []
     assert hung.events.get(kind="power_cycle_failed").text.startswith("not power-cycled: the ")
     assert not power.was_cycled(hung)
+
+
+def test_a_host_of_another_run_is_not_cycled(bmc: Bmc, host: Host, hung: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowly(monkeypatch, lambda: a_run(host, state="Memory", verdict=""))
+    round_of_the_worker()
+    assert bmc.sent == [] and "of the host has begun" in hung.events.get(kind="power_cycle_failed").text
+
+
+def test_a_host_that_may_have_been_cycled_is_not_retried_either(bmc: Bmc, hung: Run) -> None:
+    PowerRequest.objects.update(due_at=None, tries=1, begun_at=timezone.now())
+    round_of_the_worker()
+    assert "is not known" in hung.events.get(kind="power_cycle_failed").text
+    Run.objects.filter(pk=hung.pk).update(state="FailedHolding")
+    with pytest.raises(Refused, match="another try would not show"):
+        lifecycle.ask_retry(hung, "InventoryCheck")
 
 
 def test_a_driver_that_cannot_cycle_says_so(hung: Run) -> None:

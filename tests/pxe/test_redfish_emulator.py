@@ -12,6 +12,7 @@ from hosts.models import Host
 from hosts.wakemethods import Verb
 from pxe.wake import power
 from pxe.wake.shape import WakeProblem
+from tests.pxe.bmc import MEANT
 from tests.pxe.redfishsim import emulated
 from tests.rows import a_host
 
@@ -58,7 +59,7 @@ def test_a_machine_that_is_on_is_left_alone_unless_it_may_be_restarted(host: Hos
     with pytest.raises(WakeProblem, match="is on already; nothing was sent"):
         power.wake(host)
     assert chassis.done == []
-    assert power.wake(host, restart=True).endswith("boot from the network once, power cycle by ForceRestart (Redfish)")
+    assert power.wake(host, restart=MEANT).endswith("boot from the network once, power cycle by ForceRestart (Redfish)")
     assert chassis.done == ["boot Pxe", "ForceRestart"], "it offers no PowerCycle"
 
 
@@ -75,7 +76,7 @@ def test_a_machine_that_is_on_is_left_alone_unless_it_may_be_restarted(host: Hos
 )
 def test_each_verb_does_what_it_says(host: Host, chassis: Chassis, verb: Verb, done: list[str], words: str) -> None:
     chassis.on = True
-    assert power.act(host, verb).endswith(f": {words} (Redfish)")
+    assert power.act(host, verb, MEANT).endswith(f": {words} (Redfish)")
     assert chassis.done == done
 
 
@@ -87,4 +88,4 @@ def test_status_says_what_the_machine_is(host: Host, chassis: Chassis, on: bool)
 
 def test_a_verb_that_a_way_to_wake_has_not_is_refused_with_those_that_it_has() -> None:
     with pytest.raises(WakeProblem, match="Wake-on-LAN has no cycle, only on"):
-        power.act(a_host(), Verb.CYCLE)
+        power.act(a_host(), Verb.CYCLE, MEANT)

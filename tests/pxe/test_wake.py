@@ -14,15 +14,17 @@ from wakeonlan import create_magic_packet
 
 from hosts import wakemethods, wakeoptions
 from hosts.models import Host, HostMac
+from hosts.wakemethods import Verb
 from pxe import daemon, wake
 from pxe.paths import Paths
+from pxe.wake import power as wake_power
 from pxe.wake.drivers import ipmi, operator
 from pxe.wake.shape import WakeProblem, options_of
 from runs import lifecycle
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
 from runs.transition import Refused
-from tests.pxe.bmc import Bmc, serving
+from tests.pxe.bmc import MEANT, Bmc, serving, slowly
 from tests.pxe.network import Network
 from tests.rows import a_host, a_run
 from tests.work import do_jobs
@@ -311,8 +313,80 @@ def test_a_machine_that_is_on_is_restarted_only_if_that_was_allowed(bench: Bench
     with pytest.raises(WakeProblem, match="is on already; nothing was sent"):
         wake.wake(host)
     assert bmc.sent == []
-    done = wake.wake(host, restart=True)
+    done = wake.wake(host, restart=MEANT)
     assert bmc.sent[-1][3] == {"ResetType": "PowerCycle"} and done.endswith("once, power cycle (Redfish)")
+
+
+def on_and_restarted(bmc: Bmc) -> WakeRequest:
+    """A host that is on, and a run that may restart it, which has just been asked for."""
+    bmc.power = "On"
+    request = asked_for(with_bmc(bmc))
+    Run.objects.filter(pk=request.run_id).update(restart_if_on=True, created_at=timezone.now())
+    return request
+
+
+def resets(bmc: Bmc) -> list[str]:
+    return [body["ResetType"] for method, _, _, body in bmc.sent if method == "POST"]
+
+
+def test_a_host_is_restarted_once_though_a_worker_died_right_after_it(bench: Bench, bmc: Bmc) -> None:
+    request = on_and_restarted(bmc)
+    wake.send(request.pk)
+    assert resets(bmc) == ["PowerCycle"]
+    WakeRequest.objects.update(woken_at=None)  # as if it had been killed before it noted that
+    wake.send(request.pk)
+    request.refresh_from_db()
+    assert resets(bmc) == ["PowerCycle"] and "it was restarted once" in request.problem
+
+
+@pytest.mark.parametrize("change", ["long ago", "long to come", "address", "another host's BMC"])
+def test_a_host_is_not_restarted_when_the_leave_is_void(bench: Bench, bmc: Bmc, change: str) -> None:
+    """By what holds before anything is sent."""
+    request = on_and_restarted(bmc)
+    run, over = request.run, wake.RESTART_WITHIN + timedelta(seconds=1)
+    if change == "address":
+        run.host.save()
+    elif change == "another host's BMC":
+        a_host("node-2", "52:54:00:00:00:02", wake_method="redfish", wake_options={"url": f"{bmc.url}/"})
+    else:
+        asked = timezone.now() + (over if change == "long to come" else -over)
+        Run.objects.filter(pk=run.pk).update(created_at=asked)
+        Host.objects.update(updated_at=asked)
+    wake.send(request.pk)
+    assert bmc.sent == []
+    request.refresh_from_db()
+    assert "is on already; nothing was sent" in request.problem
+
+
+def test_a_run_that_is_cancelled_while_the_bmc_takes_its_time_restarts_no_host(
+    bench: Bench, bmc: Bmc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = on_and_restarted(bmc)
+    slowly(monkeypatch, lambda: Run.objects.filter(pk=request.run_id).update(state=State.CANCELLED))
+    wake.send(request.pk)
+    assert resets(bmc) == []
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_waking_again_allows_a_restart_only_where_it_says_so(bench: Bench, bmc: Bmc, restart: bool) -> None:
+    request = on_and_restarted(bmc)
+    Run.objects.update(created_at=timezone.now() - 2 * wake.RESTART_WITHIN)
+    lifecycle.wake_again(request.run, who="anna", restart=restart)
+    wake.send(request.pk)
+    assert resets(bmc) == (["PowerCycle"] if restart else [])
+
+
+@pytest.mark.parametrize(("power", "sent"), [("Off", ["PushPowerButton"]), ("On", []), ("", [])])
+def test_a_power_button_is_not_pressed_at_a_machine_that_may_be_on(
+    bench: Bench, bmc: Bmc, power: str, sent: list[str]
+) -> None:
+    bmc.power, bmc.resets = power, ["PushPowerButton", "ForceOff"]
+    host = with_bmc(bmc)
+    try:
+        wake_power.act(host, Verb.ON, MEANT)
+    except WakeProblem as problem:
+        assert "does not say that it is off" in str(problem)
+    assert resets(bmc) == sent
 
 
 def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bmc: Bmc) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hosts.models import Host
 from hosts.wakemethods import Verb
 from pxe.wake import power
+from tests.pxe.bmc import MEANT
 from tests.rack import netns, remote_power, warden
 from tests.rack.remote_power import Buttons
 from tests.rows import a_host
@@ -74,7 +75,7 @@ def test_a_machine_that_hangs_is_cycled(host: tuple[Host, Chassis, netns.Namespa
     row, chassis, namespace = host
     chassis.is_on = True
     with namespace.inside():
-        power.cycle_to_network(row)
+        power.cycle_to_network(row, MEANT)
         while not chassis.is_on:  # ipmi_sim turns it on some moments after it said that it is cycled
-            power.act(row, Verb.STATUS)
+            power.act(row, Verb.STATUS, MEANT)
     assert chassis.pressed == ["off", "on"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hosts.models import Host
 from hosts.options import one_of, option, secret, within
-from hosts.wakemethods import WORDS, Verb, WakeMethod
+from hosts.wakemethods import WORDS, Device, Verb, WakeMethod
 from pxe.daemon import which
 from pxe.wake import shape, tool
 from pxe.wake.shape import Refused, WakeProblem, with_its_words
@@ -78,11 +79,17 @@ class Options:
     )
 
 
+def _device(given: Mapping[str, Any]) -> Device:
+    port = given.get("port") or 623
+    return Device(str(given.get("address") or "").casefold() + ("" if port == 623 else f":{port}"))
+
+
 METHOD = WakeMethod(
     title="IPMI",
     does="next boot from the network once, power on, by `ipmitool`",
     options=Options,
     verbs=(Verb.ON, Verb.OFF, Verb.CYCLE, Verb.RESET, Verb.STATUS, Verb.BOOT_NETWORK),
+    device=_device,
     slow=True,
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 
 from hosts.models import Host
 from hosts.options import one_of, option, secret
-from hosts.wakemethods import WORDS, Verb, WakeMethod
+from hosts.wakemethods import WORDS, Device, Verb, WakeMethod
 from pxe.wake import shape
 from pxe.wake.bounds import TOTAL_S, Bounds, origin
 from pxe.wake.shape import Refused, WakeProblem, with_its_words
 
 SYSTEMS_TOLD = 5
+_USUAL_PORTS = (80, 443)
 # What sushy ends in when an answer has other types than Redfish says.
 _MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
 _BY_STATUS = {
@@ -31,9 +32,10 @@ _BY_STATUS = {
     404: "there is no such place: check `url` and `system`, or wake this host by IPMI",
 }
 _BY_CLASS = {4: "update the BMC's firmware, or wake this host by IPMI", 5: "restart the BMC, update its firmware"}
+_BUTTON = "PushPowerButton"
 # The words for each verb that a BMC may offer, the fittest first.
 _RESETS = {
-    Verb.ON: ("On", "ForceOn", "PushPowerButton"),
+    Verb.ON: ("On", "ForceOn", _BUTTON),
     Verb.OFF: ("ForceOff",),
     Verb.CYCLE: ("PowerCycle", "ForceRestart"),
     Verb.RESET: ("ForceRestart", "PowerCycle"),
@@ -70,11 +72,17 @@ class Options:
     verify_tls: bool = option("false for a BMC with a certificate of its own making", default=True)
 
 
+def _device(given: Mapping[str, Any]) -> Device:
+    _, name, port = origin(str(given.get("url") or ""))
+    return Device(name + ("" if port in _USUAL_PORTS else f":{port}"), str(given.get("system") or "").rstrip("/"))
+
+
 METHOD = WakeMethod(
     title="Redfish",
     does="next boot from the network once, power on",
     options=Options,
     verbs=(Verb.ON, Verb.OFF, Verb.CYCLE, Verb.RESET, Verb.STATUS, Verb.BOOT_NETWORK),
+    device=_device,
     slow=True,
 )
 
@@ -103,6 +111,10 @@ class Machine(shape.Machine):
             with contextlib.suppress(sushy.exceptions.SushyError, WakeProblem, *_MALFORMED):
                 self._session.close()
         self._bounds.__exit__(kind, error, at)
+
+    def ready(self) -> None:
+        with self._in_words():
+            self._system()
 
     def on(self) -> str:
         return self._reset(Verb.ON)
@@ -141,8 +153,19 @@ class Machine(shape.Machine):
             word = next((one for one in _RESETS[verb] if one in offered), None)
             if word is None:
                 raise WakeProblem(f"{self.who} offers no {WORDS[verb]}: {_BY_CLASS[4]}")
+            if word == _BUTTON:
+                self._refuse_unless_off()
             self._system().reset_system(sushy.ResetType(word))
         return WORDS[verb] if word == _RESETS[verb][0] else f"{WORDS[verb]} by {word}"
+
+    def _refuse_unless_off(self) -> None:
+        """A machine that is on takes its button for an order to shut down."""
+        self._system().refresh(force=True)
+        if self.status() is not False:
+            raise WakeProblem(
+                f"{self.who} turns on by its power button alone, and does not say that it is off: nothing was sent, "
+                "since the button would turn off a machine that is on. Look at it, and press the button yourself"
+            )
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

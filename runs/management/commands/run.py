@@ -33,6 +33,10 @@ class Command(BaseCommand):
             verb.add_argument("run", type=int, help="number of the run")
             if action is actions.RETRY:
                 verb.add_argument("stage", nargs="?", default="", help="default: the only one that did not pass")
+            elif action is actions.WAKE:
+                verb.add_argument(
+                    "--restart", action="store_true", help="once more, if it is on and the run may do that"
+                )
             elif action.danger:
                 verb.add_argument("--yes", action="store_true", help="ask nothing")
         again = verbs.add_parser("again", help="Vet again", description="Start another run of the same host.")
@@ -55,7 +59,7 @@ class Command(BaseCommand):
         if action is actions.RETRY:
             return doing.retry(run, _stage(run, options["stage"]), WHO)
         if action is actions.WAKE:
-            return doing.wake(run, WHO)
+            return doing.wake(run, WHO, restart=options["restart"])
         self._confirm(run, action, yes=options["yes"])
         return doing.cancel(run, WHO) if action is actions.CANCEL else doing.release(run, WHO)
 
