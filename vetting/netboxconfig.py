@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -59,6 +60,8 @@ class NetBox(Section):
             return self
         if not is_safe_url(self.url):
             raise ValueError(f"{self.url} must begin with https:// (http:// is allowed on this machine only)")
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError("url must hold no name or password: it is written into the notes of hosts")
         if bool(self.token_env) == bool(self.token_file):
             raise ValueError("give token_env or token_file: one of them")
         if not (self.tags or self.sites or self.roles):

@@ -7,18 +7,16 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
+from pxe.timed import Timed
 from pxe.wake.shape import WakeProblem
 
 TOTAL_S = 60.0
@@ -29,30 +27,13 @@ _PIECE_BYTES = 4096
 _PORTS = {"http": 80, "https": 443}
 
 
-class Bounds(HTTPAdapter):
-    """For one wake, from `with` on. `who` begins every sentence: host and BMC. Its timer cuts connections that are
-    still open when the time is over: a read time-out alone ends no answer that drips."""
+class Bounds(Timed):
+    """For one wake, from `with` on. `who` begins every sentence: host and BMC."""
 
     def __init__(self, who: str, url: str, total_s: float = TOTAL_S) -> None:
         self.who, self.url, self._origin = who, url, origin(url)
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
         self.refused_logins = 0
-        self._total_s, self._until = total_s, time.monotonic() + total_s
-        self._timer = threading.Timer(total_s, self._cut)
-        self._timer.daemon = True
-        super().__init__()
-
-    def __enter__(self) -> Bounds:
-        self._until = time.monotonic() + self._total_s
-        self._timer.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._timer.cancel()
-        self._until = 0.0
-        self._cut()
-        self.close()
+        super().__init__(total_s)
 
     def address(self, path: str) -> str:
         """What the BMC names must lie on the BMC itself: the password goes nowhere else. Raises WakeProblem."""
@@ -65,15 +46,6 @@ class Bounds(HTTPAdapter):
             raise WakeProblem(f"{self.who} names a place that is not its own: {str(path)[:100]!r}: look at the BMC")
         return address
 
-    def init_poolmanager(self, *given: Any, **more: Any) -> None:
-        super().init_poolmanager(*given, **more)
-        http, https = urllib3.connectionpool.HTTPConnectionPool, urllib3.connectionpool.HTTPSConnectionPool
-        pools: tuple[type[urllib3.connectionpool.HTTPConnectionPool], ...] = (http, https)
-        self.poolmanager.pool_classes_by_scheme = {
-            scheme: type("Pool", (pool,), {"ConnectionCls": self._watched(pool.ConnectionCls)})
-            for scheme, pool in zip(_PORTS, pools, strict=True)
-        }
-
     def send(self, request: requests.PreparedRequest, *given: Any, **more: Any) -> requests.Response:
         """Send a request to the BMC and read the whole answer, within the bounds. Raises WakeProblem."""
         self.address(request.url or "")
@@ -85,8 +57,8 @@ class Bounds(HTTPAdapter):
         with self._in_words(what):
             answer = super().send(request, *given, **more)
             answer._content = self._body(answer, what)
-        if time.monotonic() >= self._until:
-            raise self._too_late()  # headers that were cut look like headers that are over
+        if self.is_over:
+            raise self._too_late()
         answer._content_consumed = True  # type: ignore[attr-defined]  # requests has it, its types leave it out
         self._count_login(answer)
         self._judge(answer, what)
@@ -156,7 +128,7 @@ class Bounds(HTTPAdapter):
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if time.monotonic() >= self._until:
+            if self.is_over:
                 raise self._too_late() from None
             raise WakeProblem(f"{self.who}: {what}: {_words(error)}") from None
 
@@ -165,35 +137,6 @@ class Bounds(HTTPAdapter):
             f"{self.who}: not done within {self._total_s:.0f} s, it answers too slowly: restart the BMC, "
             "check its network"
         )
-
-    def _watched(self, connection: Any) -> type:
-        """The connection, known to the timer from its first packet on, before TLS."""
-        bounds = self
-
-        class Watched(connection):  # type: ignore[misc]  # which class it is, is known at run time only
-            def _new_conn(self) -> socket.socket:
-                return bounds._watch(super()._new_conn())
-
-        return Watched
-
-    def _watch(self, opened: socket.socket) -> socket.socket:
-        """TLS takes the socket over; a duplicate of it still ends the same connection."""
-        with self._lock:
-            self._open.append(opened.dup())
-        if time.monotonic() >= self._until:
-            self._cut()
-        return opened
-
-    def _cut(self) -> None:
-        with self._lock:
-            duplicates, self._open = self._open, []
-        for one in duplicates:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it has ended by itself
-            finally:
-                one.close()
 
 
 def origin(url: str) -> tuple[str, str, int]:

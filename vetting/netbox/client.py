@@ -19,6 +19,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from hosts.readable import readable
+from pxe.timed import SCHEMES, Timed
 from vetting.netboxconfig import NetBox
 
 PAGE = 100
@@ -125,22 +126,27 @@ class Client:
 
     def _sent(self, method: str, path: str, what: str, more: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of one answer. A redirect is not followed: the token is for this address alone."""
-        until, url = time.monotonic() + ANSWER_S, f"{self.base}/api/{path}/"
+        url = f"{self.base}/api/{path}/"
         given = {"timeout": (CONNECT_S, READ_S), "allow_redirects": False, "stream": True, **more}
-        try:
-            with self._session.request(method, url, **given) as answer:
-                return answer.status_code, answer.headers, self._body(answer, what, until)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise NetBoxProblem(f"{self._who}: {what}: {_words(error)}") from None
+        too_slow = NetBoxProblem(f"{self._who}: {what}: its answer takes over {ANSWER_S:.0f} s: look at NetBox")
+        with Timed(ANSWER_S) as timed:
+            for scheme in SCHEMES:
+                self._session.mount(f"{scheme}://", timed)
+            try:
+                with self._session.request(method, url, **given) as answer:
+                    body = self._body(answer, what)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                raise (too_slow if timed.is_over else NetBoxProblem(f"{self._who}: {what}: {_words(error)}")) from None
+            if timed.is_over:
+                raise too_slow
+        return answer.status_code, answer.headers, body
 
-    def _body(self, answer: requests.Response, what: str, until: float) -> bytes:
+    def _body(self, answer: requests.Response, what: str) -> bytes:
         body = bytearray()
         while piece := answer.raw.read1(_PIECE, decode_content=True):
             body += piece
             if len(body) > ANSWER_BYTES:
                 raise NetBoxProblem(f"{self._who}: {what}: more than {ANSWER_BYTES >> 20} MiB in one answer")
-            if time.monotonic() > until:
-                raise NetBoxProblem(f"{self._who}: {what}: its answer takes over {ANSWER_S:.0f} s: look at NetBox")
         return bytes(body)
 
     def _refuse(self, status: int, what: str, body: bytes) -> NoReturn:

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from hosts.bulk import batches
 from hosts.fields import normalise_mac
 from hosts.found_parts import clean
-from vetting.netbox.client import Client, NotThere, Row
+from vetting.netbox.client import Client, NetBoxProblem, NotThere, Row
 from vetting.netboxconfig import NetBox, Parts
 
 DEVICES, ITEMS, MODULES, INTERFACES = "dcim/devices", "dcim/inventory-items", "dcim/modules", "dcim/interfaces"
@@ -60,6 +60,14 @@ class Found:
 
 def fetch(client: Client, config: NetBox, host: str = "") -> Found:
     """The devices that the configured filter finds; only the one of `host` if it is given. Raises NetBoxProblem."""
+    try:
+        return _fetched(client, config, host)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{config.url} answers otherwise than its API says ({type(error).__name__})"
+        raise NetBoxProblem(f"{what}: is it a NetBox from 3.0 on?") from None
+
+
+def _fetched(client: Client, config: NetBox, host: str) -> Found:
     query = {"tag": config.tags, "site": config.sites, "role": config.roles, "exclude": "config_context"}
     if host:
         query["name__isw"] = host

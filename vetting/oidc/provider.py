@@ -20,6 +20,7 @@ from django.conf import settings
 from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
 
 from hosts.readable import readable
+from pxe.timed import SCHEMES, Timed
 from vetting.loginconfig import Oidc, is_safe_url
 from vetting.oidc.refusal import LoginRefused, ProviderProblem
 
@@ -42,12 +43,16 @@ class _Session(OAuth2Session):  # type: ignore[misc]  # authlib has no types
 
     def request(self, method: str, url: str, *given: Any, **more: Any) -> requests.Response:
         more |= {"timeout": STEP_S, "allow_redirects": False, "stream": True}
-        until = time.monotonic() + ANSWER_S
-        answer: requests.Response = super().request(method, url, *given, **more)
-        body = bytearray()
-        for piece in answer.iter_content(1024):
-            body += piece
-            if len(body) > ANSWER_BYTES or time.monotonic() > until:
+        with Timed(ANSWER_S) as timed:
+            for scheme in SCHEMES:
+                self.mount(f"{scheme}://", timed)
+            answer: requests.Response = super().request(method, url, *given, **more)
+            body = bytearray()
+            for piece in answer.iter_content(1024):
+                body += piece
+                if len(body) > ANSWER_BYTES:
+                    break
+            if timed.is_over or len(body) > ANSWER_BYTES:
                 answer.close()
                 raise requests.ConnectionError(f"its answer is longer than 1 MiB or takes over {ANSWER_S} s")
         answer._content = bytes(body)
