@@ -44,6 +44,12 @@ class Told:
     before: Before
     host: Host
 
+    def fields(self) -> list[str]:
+        """The names of what changes, without the lines: quick for many hosts."""
+        old, new = self.before.values, _values(self.host)
+        names = [name for name in VALUES if old[name] != new[name]]
+        return [*names, *(["macs"] if _macs_differ(self.before, self.host) else [])]
+
     def __iter__(self) -> Iterator[Change]:
         old, new = self.before.values, _values(self.host)
         for name in (name for name in VALUES if old[name] != new[name]):

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 
 from agent.contract import codec
@@ -77,6 +78,9 @@ def test_a_host_is_changed_and_the_rest_stays() -> None:
     host = Host.objects.get(name="pve-1")
     assert (host.notes, host.mac_list, host.enabled, host.wake_method) == ("kept", [MAC, OTHER], False, "ipmi")
     assert host.wake_options == {"address": "10.0.0.9", "user": "root", "password_env": "VETTING_BMC_PVE1"}
+    line = LogEntry.objects.get()
+    assert line.change_message == "Changed by a command: enabled, wake_method, wake_options, macs."
+    assert (line.user.username, line.user.is_active, line.object_id) == ("command-line", False, str(host.pk))
     assert said("edit", "pve-1", "--disable") == "pve-1 is like that already.\n"
     said("edit", "pve-1", "--enable", "--remove-mac", MAC.upper())
     host = Host.objects.get(name="pve-1")

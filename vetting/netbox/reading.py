@@ -12,21 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import tablib
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.auth import get_user_model
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from import_export.results import RowResult
 
 from hosts import bulk, changes, expectations
 from hosts.found_parts import clean
+from hosts.history import closed_account, record
 from hosts.models import Host
 from hosts.parts import BY_LEAF
 from hosts.resources import HostResource
 from vetting.netbox.devices import DEVICES, Device, Part
 
-ACCOUNT = "netbox"
-"""Whose changes the history of a host shows. The account is closed: nobody can log in with it."""
+ACCOUNT = ("netbox", "NetBox")
+"""Whose changes the history of a host shows."""
 _NOTE = "NetBox: device "
 _COLUMNS = ("name", "macs", "notes", "expected")
 _LOGGED = 2_000
@@ -87,12 +85,12 @@ def plan(
 def write(wanted: Plan, busy: Callable[[], Mapping[str, str]]) -> Iterator[int]:
     """Write batch by batch, each with its lines in the hosts' history; yields how many hosts are written so far. Raises
     bulk.Changed; read again then."""
-    account, written = _account(), 0
+    account, written = closed_account(*ACCOUNT), 0
     for batch in bulk.batches(wanted.told):
         lines = [(told.before.new, history(told)) for told in batch]
         with transaction.atomic():
             bulk.write([told.host for told in batch], wanted.columns, busy)
-            _log(account, [told.host for told in batch], lines)
+            record(account, [told.host for told in batch], lines)
         written += len(batch)
         yield written
 
@@ -201,24 +199,3 @@ def _put(spec: Spec, kind: str, parts: list[Spec]) -> None:
         spec.setdefault("memory", {})["dimms"] = parts
     else:
         spec[kind] = parts
-
-
-def _account() -> Any:
-    users = get_user_model().objects
-    account, is_new = users.get_or_create(username=ACCOUNT, defaults={"is_active": False, "first_name": "NetBox"})
-    if is_new:
-        account.set_unusable_password()
-        account.save(update_fields=["password"])
-    return account
-
-
-def _log(account: Any, written: list[Host], lines: list[tuple[bool, str]]) -> None:
-    keys = dict(Host.objects.filter(name__in=[host.name for host in written]).values_list("name", "pk"))
-    kind = ContentType.objects.get_for_model(Host)
-    LogEntry.objects.bulk_create(
-        LogEntry(
-            user=account, content_type=kind, object_id=str(keys[host.name]), object_repr=host.name,
-            action_flag=ADDITION if is_new else CHANGE, change_message=words,
-        )
-        for host, (is_new, words) in zip(written, lines, strict=True)
-    )  # fmt: skip

@@ -94,13 +94,13 @@ class Command(BaseCommand):
         would = "would be " if dry_run else ""
         words = f"{plan.new:,} {would}added, {plan.changed:,} {would}changed, {plan.same:,} stay as they are"
         if not dry_run:
-            self._write(plan)
+            self._write(plan, f"Imported by a command from {file.name[:100]}")
         self.stdout.write(words)
 
-    def _write(self, plan: importing.Plan) -> None:
+    def _write(self, plan: importing.Plan, how: str) -> None:
         written, total = 0, len(plan.hosts)
         try:
-            for written in importing.write(plan, overview.busy_hosts):
+            for written in importing.write(plan, overview.busy_hosts, how):
                 self.stderr.write(f"{written:,} of {total:,} written")
         except (bulk.Changed, OperationalError, KeyboardInterrupt) as error:
             reason = "you interrupted it" if isinstance(error, KeyboardInterrupt) else error
