@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hosts import wakemethods
+from hosts import wakemethods, wakeoptions
 from hosts.models import Host
 from hosts.wakemethods import Verb
 from pxe.wake import power
@@ -92,8 +92,14 @@ def test_a_hosts_name_cannot_become_an_option(socket: Any) -> None:
 def test_a_host_can_name_no_program_of_its_own(socket: Any) -> None:
     host = socket("exit 0")
     host.wake_options = {"command": "/bin/sh"}
-    with pytest.raises(WakeProblem, match=r"wake\.commands in vetting\.yaml has no '/bin/sh', only socket"):
+    with pytest.raises(WakeProblem, match=r"one of wake\.commands in vetting\.yaml: socket"):
         power.act(host, Verb.ON, MEANT)
+
+
+@pytest.mark.parametrize(("name", "is_known"), [("socket", True), ("sokcet", False), ("/bin/sh", False)])
+def test_a_form_and_an_import_take_only_the_name_of_a_command(socket: Any, name: str, is_known: bool) -> None:
+    socket("exit 0")
+    assert (wakeoptions.problems("command", {"command": name}) == []) is is_known
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,15 @@ TOTAL_S = 60.0
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
+def _known(name: str) -> str:
+    commands = settings.VETTING.wake.commands
+    there = ", ".join(commands) or "none is there yet"
+    return "" if name in commands else f"must be the name of one of wake.commands in vetting.yaml: {there}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    command: str = option("name of a command in `wake.commands` of vetting.yaml", example="socket")
+    command: str = option("name of a command in `wake.commands` of vetting.yaml", example="socket", check=_known)
 
 
 def _offered(given: Mapping[str, Any]) -> Iterable[Verb]:
@@ -47,14 +53,7 @@ class Machine(shape.Machine):
     def __init__(self, host: Host, options: Any) -> None:
         super().__init__(host, options)
         self.at, self._until = f"command {options.command}", time.monotonic() + TOTAL_S
-        commands = settings.VETTING.wake.commands
-        if options.command not in commands:
-            there = ", ".join(commands) or "none"
-            raise WakeProblem(
-                f"{host.name}: wake.commands in vetting.yaml has no {options.command!r}, only {there}: correct "
-                "`command` on the host's form"
-            )
-        self._command = commands[options.command]
+        self._command = settings.VETTING.wake.commands[options.command]
 
     def on(self) -> str:
         return self._done(Verb.ON)
