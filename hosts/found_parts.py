@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import bmc_version, expectations, hidden_drives, seen_memory, setup_settings, versions
+from hosts import bmc_version, expectations, hidden_drives, ports, seen_memory, setup_settings, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -101,7 +101,9 @@ def _disk(disk: Inventory) -> Spec:
 
 def _nic(nic: Inventory) -> Spec:
     """Includes the speed only if the port has a link and is a card of the machine. A BMC's network port on USB leads to
-    no switch and is not tested. A port without a link is spare."""
+    no switch and is not tested. A port without a link is spare. One whose MAC does not last can't be expected."""
+    if ports.has_no_lasting_mac(str(nic.get("mac") or ""), str(nic.get("pci") or "")):
+        return {}
     spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") and nic.get("pci") else _kept(nic, "mac")
     if not nic.get("link"):
         spec["spare"] = True

@@ -28,6 +28,12 @@ def is_made_up(mac: str) -> bool:
     return mac[1:2].lower() in ("2", "6", "a", "e")
 
 
+def has_no_lasting_mac(mac: str, pci: str) -> bool:
+    """Whether this port has another MAC after each boot, as a rule: a port on USB (it has no PCI address) whose MAC is
+    made up. A BMC's own port is one. It can't be expected by its MAC, which is all that a spec says of a port."""
+    return not pci and is_made_up(mac)
+
+
 def adopt_link(port: Spec, found: Spec) -> None:
     """Adopt the link of a port as it was found. A port without a link becomes spare."""
     for key in (*OF_LINK, "spare") if found.get("spare") else ("speed_mbit", "spare"):

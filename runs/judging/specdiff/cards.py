@@ -49,12 +49,12 @@ def absent_nics(wanted: list[Spec], found: list[wire.Nic]) -> list[Spec]:
 
 def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:
     """Compare InfiniBand ports as `nics` compares network cards. The GUID takes the place of the MAC."""
-    ports = [
+    listed = [
         wire.Nic(one.name, one.guid, speed_mbit=one.speed_mbit, link=one.link, pci=one.pci, model=one.model)
         for one in found
         if one.guid
     ]
-    yield from _ports(_INFINIBAND, wanted, ports, pinned)
+    yield from _ports(_INFINIBAND, wanted, listed, pinned)
 
 
 def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
@@ -65,6 +65,8 @@ def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: froze
     for spec, nic in pairs:
         yield from _nic(like, spec, nic, stand_ins.get(spec[like.key]), pinned)
     for nic in strangers:
+        if like is _NIC and ports.has_no_lasting_mac(nic.mac, nic.pci):
+            continue  # nobody can expect it
         words = f"{like.words} {nic.model or nic.driver or nic.name}"
         path = f"{like.leaf}[{nic.mac}]"
         yield Part(path, like.kind, nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
