@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,14 +159,12 @@ def adopt(run: Run, path: str = "", who: str = "", has_no: Sequence[str] = ()) -
         assert host.expected is not None, "something was adopted"
         host.save(update_fields=["expected", "updated_at"])
         host.withdraw_permissions()
-        if run.state in LIVE | HELD:
-            run.expected = lacking.with_topics(_changed(run, run.expected, path), has_no)
-            run.save(update_fields=["expected"])
+        added = _change_runs_own(run, lambda spec: lacking.with_topics(_changed(run, spec, path), has_no))
         _differences(run, path).update(adopted_at=timezone.now())
         noted = _notes(run, before, host.expected)
         HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in noted.entered], ignore_conflicts=True)
         text = "; ".join([path or _EVERYTHING, *_not_there(has_no), *noted.in_short(is_whole=not path)])
-        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=text)
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=text, data=added)
         return noted.in_words(run)
 
 
@@ -179,10 +177,19 @@ def say_not_there(run: Run, topics: Sequence[str], who: str = "") -> None:
         host = Host.objects.get(pk=run.host_id)
         host.expected = lacking.with_topics(host.expected, topics)
         host.save(update_fields=["expected", "updated_at"])
-        if run.state in LIVE | HELD:
-            run.expected = lacking.with_topics(run.expected, topics)
-            run.save(update_fields=["expected"])
-        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text="; ".join(_not_there(topics)))
+        added = _change_runs_own(run, lambda spec: lacking.with_topics(spec, topics))
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text="; ".join(_not_there(topics)), data=added)
+
+
+def _change_runs_own(run: Run, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> dict[str, Any]:
+    """Change the spec of a run that is live or held. Returns the data of the event: the topics that are not expected
+    from now on, and were until now."""
+    if run.state not in LIVE | HELD:
+        return {}
+    before, run.expected = run.expected, change(run.expected)
+    run.save(update_fields=["expected"])
+    said, known = ((spec or {}).get("not_expected") or [] for spec in (run.expected, before))
+    return {"not_expected": added} if (added := [topic for topic in said if topic not in known]) else {}
 
 
 def _not_there(topics: Iterable[str]) -> list[str]:

@@ -446,7 +446,8 @@ class Override(models.Model):
 class RunEvent(models.Model):
     """The outbox: one row for every change of state and every other line of the history. History, live pages and
     messages read it. `kind` is an event of the machine, or a word such as `token_refused`. `tells` is the kind of
-    message to send, or empty. `data` of an event that gives a slot has `slots`, how many there are."""
+    message to send, or empty. `data` of an event that gives a slot has `slots`, how many there are; of one that changes
+    the spec of a run under way, `not_expected`, the topics that it adds there."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

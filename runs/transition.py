@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -71,6 +72,7 @@ def write_event(
     before: str = "",
     slots: int | None = None,
     tells: str = "",
+    data: dict[str, Any] | None = None,
 ) -> RunEvent:
     """One row of the outbox, in the caller's transaction. `slots`: how many slots there were
     when this event gave one."""
@@ -82,7 +84,7 @@ def write_event(
         text=for_history(text),
         state_before=before or run.state,
         state_after=run.state,
-        data={} if slots is None else {"slots": slots},
+        data={**(data or {}), **({} if slots is None else {"slots": slots})},
         tells=tells,
     )
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils import timezone
 
 from hosts import expectations
@@ -53,7 +53,7 @@ def document(run: Run) -> Document:
         "stages": stages,
         "not_kept": not_kept.document(run),
         "not_tested": gaps[:ROWS],
-        "not_expected": list((run.expected or {}).get("not_expected") or []),
+        "not_expected": _not_expected(run),
         "measurements": curves[:ROWS],
         "ladder": _ladder(run),
         "refusals": refused[:ROWS],
@@ -73,6 +73,15 @@ def document(run: Run) -> Document:
     }
     cut: Document = cut_texts(without_secrets(content))
     return cut
+
+
+def _not_expected(run: Run) -> list[str]:
+    """The topics by which the run's stages were judged: those that somebody added after the last result are left
+    out."""
+    judged_at = run.stage_runs.aggregate(last=Max("ended_at"))["last"] or run.created_at
+    later = run.events.filter(kind="adopted", at__gt=judged_at).values_list("data", flat=True)
+    added = {topic for data in later for topic in data.get("not_expected") or []}
+    return [topic for topic in (run.expected or {}).get("not_expected") or [] if topic not in added]
 
 
 def cut_texts(value: Any) -> Any:

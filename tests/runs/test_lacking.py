@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from agent.contract import codec, wire
 from hosts.models import Host
@@ -16,6 +17,7 @@ from runs import adopting, lacking
 from runs.desk import following
 from runs.judging import required_checks
 from runs.models import Run, StageRun
+from runs.reports import document
 from tests import factories, rows
 from tests.pages import as_read
 from tests.talker import INVENTORY
@@ -241,3 +243,15 @@ def test_what_is_untested_is_said_alone_too_and_then_there_is_nothing_left_to_sa
     assert list(following.advice(Run.objects.get())) == [
         "if the host is as it should be: ./manage.py host expect pve-1 --adopt (--dry-run shows what that changes)"
     ]
+
+
+def test_a_report_lists_no_topic_that_was_said_after_the_last_result() -> None:
+    run = rows.a_run(state="FailedHolding", verdict="failed", expected={"not_expected": ["gpu"]})
+    stage = rows.a_stage(run, "SMART", "failed", ended_at=timezone.now())
+    adopting.say_not_there(run, ["bmc"])
+    run.refresh_from_db()
+    assert run.expected == {"not_expected": ["gpu", "bmc"]}
+    assert document.document(run)["not_expected"] == ["gpu"]
+    stage.ended_at = timezone.now()
+    stage.save()
+    assert document.document(run)["not_expected"] == ["gpu", "bmc"], "the retry was judged by it"
