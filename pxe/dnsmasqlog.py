@@ -29,6 +29,7 @@ from runs.models import Rung
 READ_LIMIT_BYTES = 1024 * 1024
 ROTATE_BYTES = 16 * 1024 * 1024
 KEPT_ADDRESSES = 4096
+_MOST_ASKED = 1000
 
 _MAC = r"(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})"
 _LINE = re.compile(r"\w{3} [ \d]\d \d\d:(?P<minute>\d\d):(?P<second>\d\d) dnsmasq(?:-\w+)?\[\d+\]: (?P<text>.*)")
@@ -184,15 +185,17 @@ def tick(pid: int | None) -> None:
 
 
 def _record_asked(reader: Reader, now: datetime) -> None:
-    """Record who was ignored, and have the pages of the runs that wait for a boot look again."""
+    """Record who was ignored, and have the pages of the runs that wait for a boot look again. Of each MAC the newest
+    request, and no more MACs than are kept: who makes them up by the thousand must not keep the round busy."""
     if not reader.asked:
         return
+    newest = {one[0]: one for one in reader.asked[-_MOST_ASKED:]}
     with faults.confined("Recording who asked in vain"):
         newcomers.record(
             Asked(mac, architecture, client, moment(minute, second, now).timestamp())
-            for mac, architecture, client, minute, second in reader.asked
+            for mac, architecture, client, minute, second in reader.asked[-_MOST_ASKED:]
         )
-        for mac, architecture, client in dict.fromkeys(one[:3] for one in reader.asked):
+        for mac, architecture, client, *_ in list(newest.values())[-newcomers.MOST :]:
             rungs.asked_in_vain(mac, f"{mac} asked as {newcomers.in_words(architecture, client)} and is not registered")
 
 

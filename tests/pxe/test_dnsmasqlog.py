@@ -15,6 +15,7 @@ from pxe import dnsmasqlog, rungs
 from pxe.dnsmasqlog import Reader, Seen, moment
 from pxe.paths import paths
 from runs import ladder
+from runs.bench import newcomers
 from runs.machine import State
 from runs.models import Boot, Rung
 from tests.rows import a_host, a_run
@@ -189,6 +190,22 @@ def test_a_host_that_asks_without_pause_costs_no_query_for_each_of_its_lines(log
     with CaptureQueriesContext(connection) as captured:
         dnsmasqlog.tick(None)
     assert (run.rungs.get().rung, len(captured) < 20) == (Rung.DHCP, True)
+
+
+@pytest.mark.django_db
+def test_a_machine_that_makes_up_macs_by_the_thousand_costs_no_query_for_each(log: Path) -> None:
+    run, stamp = a_waiting_run(), timezone.now().strftime("%b %d %H:%M:%S dnsmasq-dhcp[7]: 99")
+    log.write_text(
+        "".join(
+            f"{stamp} vendor class: PXEClient:Arch:00007:UNDI:003016\n"
+            f"{stamp} DHCPDISCOVER(pxe0) 02:00:00:00:{n // 256:02x}:{n % 256:02x} ignored\n"
+            for n in range(4_000)
+        )
+    )
+    with CaptureQueriesContext(connection) as captured:
+        dnsmasqlog.tick(None)
+    assert len(newcomers.since()) == newcomers.MOST and run.events.exists()
+    assert len(captured) < 10 * newcomers.MOST
 
 
 @pytest.mark.django_db
