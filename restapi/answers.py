@@ -11,6 +11,7 @@ FILE: dict[str, Any] = {"responses": {200: {"content": {"*/*": {"schema": {"type
 """For a call whose answer is a file."""
 DONE: dict[int, Any] = {200: schemas.Done, 409: schemas.Error, **_REFUSED}
 """409: the present state does not allow it."""
+POWERED: dict[int, Any] = {200: schemas.PowerAsked, 409: schemas.Error, **_REFUSED}
 TAGGED: dict[int, Any] = {200: schemas.Tagged, **_REFUSED}
 STARTED: dict[int, Any] = {201: schemas.Run, 409: schemas.Error, **_REFUSED, 200: schemas.Plan}
 """200: the answer to a dry run."""

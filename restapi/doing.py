@@ -9,12 +9,12 @@ from ninja import Router, Status
 
 from hosts import tagging, tags
 from restapi import auth, paging, schemas, scopes
-from restapi.answers import DONE, STARTED, TAGGED
+from restapi.answers import DONE, POWERED, STARTED, TAGGED
 from restapi.models import ApiToken
 from restapi.problems import Problem
 from restapi.reading import in_full, the_host
 from restapi.scopes import Scope
-from runs import adopting, lifecycle
+from runs import adopting, lifecycle, power
 from runs.bench import readiness
 from runs.desk import action_views, actions, overview, run_page
 from runs.desk.actions import Action
@@ -31,6 +31,8 @@ NOT_DRY = schemas.Ask(dry_run=False)
 def start(request: HttpRequest, name: str, asked: schemas.Start) -> Status[Any]:
     """Start a run on this host."""
     token = _caller(request, scopes.START)
+    if asked.restart_if_on:
+        auth.require(request, scopes.POWER)
     host = the_host(name)
     profile, repair = asked.profile or host.profile_name, asked.repair.strip()
     plan = action_views.start_confirmation(host, profile, repair)
@@ -41,7 +43,14 @@ def start(request: HttpRequest, name: str, asked: schemas.Start) -> Status[Any]:
         return Status(200, {"host": host.name, "profile": profile, **told, **ahead})
     if choice.writes and not asked.may_destroy:
         raise Problem(409, f"profile {profile} writes to disks. {' '.join(choice.lost)}", "send may_destroy: true")
-    run = lifecycle.start_run(host, profile_name=profile, who=auth.who(token), repair=repair, anyway=asked.anyway)
+    run = lifecycle.start_run(
+        host,
+        profile_name=profile,
+        who=auth.who(token),
+        repair=repair,
+        anyway=asked.anyway,
+        restart_if_on=asked.restart_if_on,
+    )
     return Status(201, in_full(run_page.load(run.pk)))
 
 
@@ -83,6 +92,20 @@ def adopt(request: HttpRequest, run_id: int, asked: schemas.Adopt) -> dict[str, 
     changed = first(adopting.preview(run, asked.path))
     notes = adopting.notes(run, asked.path) if asked.dry_run else adopting.adopt(run, asked.path, auth.who(token))
     return _done(run, asked, _words(first(notes)), changed_lines=_words(changed))
+
+
+@router.post("/hosts/{slug:name}/power", url_name="power", response=POWERED, tags=["hosts"])
+def power_of(request: HttpRequest, name: str, asked: schemas.Power) -> dict[str, Any]:
+    """Do one thing with this host's power, or read it."""
+    token, host = _caller(request, scopes.POWER), the_host(name)
+    if reason := power.why_not(host, asked.verb) or power.not_done_yet(host, asked.verb):
+        raise Refused(reason)
+    consequence = power.consequence(asked.verb)
+    if consequence and not (asked.dry_run or asked.may_stop):
+        raise Problem(409, f"{asked.verb} of {host.name}: {consequence}", "send may_stop: true")
+    if not asked.dry_run:
+        lifecycle.ask_power(host, asked.verb, auth.who(token))
+    return {"done": not asked.dry_run, "host": host.name, "verb": asked.verb.value, "consequence": consequence}
 
 
 @router.post("/hosts/{slug:name}/tags", url_name="tags", response=TAGGED, tags=["hosts"])

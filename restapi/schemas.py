@@ -10,6 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from hosts.wakemethods import Verb
+
 T = TypeVar("T")
 
 
@@ -67,8 +69,36 @@ class HostRow(Schema):
     run: RunRow | None = Field(description="its newest run")
 
 
+class PowerRow(Schema):
+    """What somebody asked of a host's power. `said` is what came of it, once `done_at` is there."""
+
+    verb: str
+    who: str
+    asked_at: str | None
+    done_at: str | None
+    failed: bool
+    said: str
+
+
+class Booting(Schema):
+    """What a host boots with of its own, as on its form."""
+
+    idle_boot: str
+    boot_binary: str
+    kernel_args: str
+    console: str
+    boot_deadline_s: int | None
+    local_boot: str
+    local_drive: int
+    cycle_hung: bool
+
+
 class Host(HostRow):
     """A host in full, with its newest runs."""
+
+    power_verbs: list[str] = Field(description="what its way to wake can do with its power")
+    power: list[PowerRow] = Field(description="what was asked of its power, newest first")
+    booting: Booting
 
     notes: str
     dmi_uuid: str
@@ -179,6 +209,9 @@ class Start(Ask):
     repair: str = Field("", max_length=200, description="what was repaired, for the report")
     may_destroy: bool = Field(False, description="must be true for a profile that writes to disks")
     anyway: bool = Field(False, description="even if no host can boot from this bench")
+    restart_if_on: bool = Field(
+        False, description="restart a host that is on, whatever runs on it; needs scope power, too"
+    )
 
 
 class Retry(Ask):
@@ -193,6 +226,20 @@ class Tags(Ask):
     tags: list[Annotated[str, Field(max_length=64)]] = Field(
         max_length=100, description="all tags that the host is to have; in small letters, at most 20"
     )
+
+
+class Power(Ask):
+    verb: Verb = Field(description="what to do; `power_verbs` of the host has what it can")
+    may_stop: bool = Field(False, description="must be true for off, cycle and reset: what runs on it loses its power")
+
+
+class PowerAsked(Schema):
+    """`done` is false after a dry run. The worker does it at once; `power` of the host says what came of it."""
+
+    done: bool
+    host: str
+    verb: str
+    consequence: str = Field(description="what a verb that stops the host does; empty for others")
 
 
 class Tagged(Schema):

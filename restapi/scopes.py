@@ -24,6 +24,7 @@ RELEASE = Scope("release", "Release held hosts", (*SEE, actions.RELEASE.permissi
 RETRY = Scope("retry", "Retry stages", (*SEE, actions.RETRY.permission))
 ADOPT = Scope("adopt", "Adopt what a run found", (*SEE, "runs.adopt_run"))
 TAGS = Scope("tags", "Set the tags of hosts", (*SEE, "hosts.change_host"))
+POWER = Scope("power", "Turn hosts off and on", (*SEE, "hosts.power_host"))
 
-SCOPES = (READ, START, CANCEL, RELEASE, RETRY, ADOPT, TAGS)
+SCOPES = (READ, START, CANCEL, RELEASE, RETRY, ADOPT, TAGS, POWER)
 BY_NAME = {scope.name: scope for scope in SCOPES}

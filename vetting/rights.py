@@ -74,7 +74,7 @@ _READ_BY_TOKEN = (
     "hosts", "host", "host-profiles", "runs", "run", "findings", "parts", "measurements", "differences", "profiles",
     "profile", "files", "log", "export", "file",
 )  # fmt: skip
-_DONE_BY_TOKEN = (scopes.START, scopes.CANCEL, scopes.RELEASE, scopes.RETRY, scopes.ADOPT, scopes.TAGS)
+_DONE_BY_TOKEN = (scopes.START, scopes.CANCEL, scopes.RELEASE, scopes.RETRY, scopes.ADOPT, scopes.TAGS, scopes.POWER)
 
 API: dict[str, Right] = {
     **{f"rest:{name}": Right(scopes.READ.permissions) for name in _READ_BY_TOKEN},

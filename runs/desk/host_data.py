@@ -11,13 +11,17 @@ from django.db.models import QuerySet
 from hosts import bulk, spec_columns, tags
 from hosts.models import Host, HostMac
 from hosts.spec_columns import NamesParts, Product
+from runs import power
 from runs.desk import overview
-from runs.models import Run
+from runs.models import PowerRequest, Run
 
 # How many hosts are read at once, with two queries.
 AT_ONCE = 2_500
 NEWEST_RUNS = 10
 _FIELDS = ("pk", "name", "enabled", "health", "profile_name", "tags", "wake_method", "destructive_allowed")
+_BOOTING = (
+    "idle_boot", "boot_binary", "kernel_args", "console", "boot_deadline_s", "local_boot", "local_drive", "cycle_hung",
+)  # fmt: skip
 _COMPUTED = {
     "product": Product("expected"),
     "names_parts": NamesParts("expected"),
@@ -50,12 +54,20 @@ def in_full(host: Host) -> dict[str, Any]:
     runs = overview.newest_first(host.runs.all())[:NEWEST_RUNS]
     return {
         **next(of_hosts(Host.objects.filter(pk=host.pk))),
+        "power_verbs": [verb.value for verb in power.verbs(host)],
+        "power": [_asked(request) for request in power.newest(host)],
+        "booting": {name: getattr(host, name) for name in _BOOTING},
         "notes": host.notes,
         "dmi_uuid": host.dmi_uuid,
         "expected": host.expected,
         "writable_disks": list(host.writable_disks.values_list("serial", flat=True)),
         "runs": [overview.run_as_data(run) for run in runs],
     }
+
+
+def _asked(request: PowerRequest) -> dict[str, Any]:
+    times = {name: time.isoformat() if (time := getattr(request, name)) else None for name in ("asked_at", "done_at")}
+    return {"verb": request.verb, "who": request.who, **times, "failed": request.failed, "said": request.said}
 
 
 def _runs(ids: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 
 from hosts.models import Host
 from runs.machine import State
-from runs.models import Run
+from runs.models import PowerRequest, Run
 from tests import factories, rows, work
 from tests.restapi.caller import ALL, Caller
 from tests.talker import EXPECTED, Talker
@@ -128,8 +128,10 @@ def test_differences_are_adopted_one_by_one_or_all(caller: Caller) -> None:
 def test_a_token_without_the_scope_does_nothing(scope: str) -> None:
     run, host = factories.held_by_spec(), a_host(mac="52:54:00:00:aa:01")
     caller = Caller(roles.ADMINISTRATOR, *(name for name in ALL if name != scope))
-    path = f"/hosts/{host.name}/{scope}" if scope in ("start", "tags") else f"/runs/{run.pk}/{scope}"
-    body: dict[str, Any] = {"retry": {"stage": "SMART"}, "tags": {"tags": ["prod"]}}.get(scope, {})
+    path = f"/hosts/{host.name}/{scope}" if scope in ("start", "tags", "power") else f"/runs/{run.pk}/{scope}"
+    body: dict[str, Any] = {"retry": {"stage": "SMART"}, "tags": {"tags": ["prod"]}, "power": {"verb": "on"}}.get(
+        scope, {}
+    )
     before = run.events.count()
     told = caller.post(path, 403, **body)
     assert f"scope {scope}" in told["do"]
@@ -165,3 +167,34 @@ def test_what_is_no_tag_is_refused_and_changes_nothing(wrong: Any) -> None:
 
 def test_an_operator_s_token_sets_no_tags(caller: Caller) -> None:
     assert "change hosts" in caller.post(f"/hosts/{a_host().name}/tags", 403, tags=["prod"])["error"]
+
+
+def with_a_bmc(**fields: Any) -> Host:
+    options = {"address": "10.0.0.9", "user": "a", "password_env": "VETTING_BMC_A"}
+    return a_host(wake_method="ipmi", wake_options=options, **fields)
+
+
+def test_a_host_is_stopped_only_by_a_word_of_its_own(caller: Caller) -> None:
+    host = with_a_bmc(kernel_args="nomodeset")
+    assert "may_stop" in caller.post(f"/hosts/{host.name}/power", 409, verb="off")["do"]
+    assert not caller.post(f"/hosts/{host.name}/power", verb="off", dry_run=True)["done"]
+    assert not PowerRequest.objects.exists()
+    assert caller.post(f"/hosts/{host.name}/power", verb="off", may_stop=True)["done"]
+    told = caller.get(f"/hosts/{host.name}")
+    assert (told["power"][0]["verb"], told["power"][0]["who"]) == ("off", str(caller.token))
+    assert "cycle" in told["power_verbs"] and told["booting"]["kernel_args"] == "nomodeset"
+
+
+@pytest.mark.parametrize("verb", ["off", "cycle", "reset"])
+def test_a_host_under_test_is_stopped_by_no_token(caller: Caller, verb: str) -> None:
+    rows.a_run(host := with_a_bmc(), state="Memory", verdict="")
+    assert "under test" in caller.post(f"/hosts/{host.name}/power", 409, verb=verb, may_stop=True)["error"]
+    assert not PowerRequest.objects.exists()
+
+
+def test_a_start_restarts_a_host_only_with_the_scope_for_its_power() -> None:
+    host = with_a_bmc()
+    Caller(roles.OPERATOR, "read", "start").post(f"/hosts/{host.name}/start", 403, restart_if_on=True)
+    assert not Run.objects.exists()
+    Caller(roles.OPERATOR, "read", "start", "power").post(f"/hosts/{host.name}/start", 201, restart_if_on=True)
+    assert Run.objects.get().restart_if_on

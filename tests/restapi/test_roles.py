@@ -14,6 +14,9 @@ from vetting import rights, roles
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
+_BODIES = {"rest:retry": {"stage": "Storage"}, "rest:tags": {"tags": ["rack3"]}, "rest:power": {"verb": "on"}}
+
+
 def method_of(name: str) -> str:
     return "get" if rights.API[name].post == rights.NOT_OFFERED else "post"
 
@@ -41,7 +44,7 @@ def _status(caller: Caller, address: everyaddress.Address) -> int:
         if method_of(address.name) == "get":
             response = caller.client.get(address.path)
         else:
-            body = {"rest:retry": {"stage": "Storage"}, "rest:tags": {"tags": ["rack3"]}}.get(address.name, {})
+            body = _BODIES.get(address.name, {})
             response = caller.client.post(address.path, body, content_type="application/json")
         transaction.set_rollback(True)
     return int(response.status_code)
