@@ -106,8 +106,6 @@ def changed(what: str, host: Host, bmc: Bmc) -> None:
     elif what == "address":
         host.wake_options = {**host.wake_options, "user": "root"}
         host.save()
-    elif what == "clock":
-        PowerRequest.objects.update(asked_at=timezone.now() + timedelta(hours=6))
     else:
         a_host("node-2", "52:54:00:00:00:02", wake_method="ipmi", wake_options=ipmi_at(bmc))
 
@@ -116,7 +114,7 @@ def ipmi_at(bmc: Bmc) -> dict[str, Any]:
     return {"address": "127.0.0.1", "port": bmc.server_port, "user": "a", "password_env": "VETTING_BMC_A"}
 
 
-@pytest.mark.parametrize("what", ["test", "address", "clock", "another host's BMC"])
+@pytest.mark.parametrize("what", ["test", "address", "another host's BMC"])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_what_holds_when_the_host_would_be_stopped_decides(
     bmc: Bmc, host: Host, monkeypatch: pytest.MonkeyPatch, what: str, when: str

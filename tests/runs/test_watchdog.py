@@ -342,6 +342,16 @@ def test_a_boot_that_misses_its_deadline_on_a_starved_bench_is_the_benchs(run: R
     assert run.bench_error.startswith("The bench was short of CPU for 200 of these 1200 s.")
 
 
+def test_a_host_with_a_deadline_of_its_own_is_waited_for_by_that_one(run: Run) -> None:
+    """By everybody's, 900 s, all of the time would not count."""
+    work.dispatch()
+    Run.objects.filter(pk=run.pk).update(started_at=seconds_ago(600), boot_deadline=seconds_ago(500))
+    _starved(600, 1)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("Failed", "error")
+
+
 def test_an_outage_and_a_shortage_at_the_same_time_count_once(db: None) -> None:
     WebOutage.objects.create(started_at=seconds_ago(100), ended_at=seconds_ago(50))
     _starved(80, 20)
