@@ -114,6 +114,27 @@ def test_a_count_that_has_reached_the_end_of_16_bits_is_one() -> None:
     assert (verdict.outcome, verdict.critical) == (FAILED, {"smart.pending_sectors"})
 
 
+def garbled(*rows: dict[str, Any], status: int = 16, **more: Any) -> dict[str, Any]:
+    """What a USB bridge gave as a drive's attributes: text in place of rows, many of the same number."""
+    text = healthy.attribute(32, "Unknown_Attribute", 550026354720, value=32, thresh=32, when_failed="now")
+    other = healthy.attribute(32, "Unknown_Attribute", 54108806656339, value=32, thresh=74, when_failed="now")
+    smartctl = {"version": [7, 4], "exit_status": status}
+    return healthy.ata(smartctl=smartctl, ata_smart_attributes={"table": [*rows, text, other]}, **more)
+
+
+def test_a_garbled_table_of_attributes_condemns_no_drive() -> None:
+    sectors = healthy.attribute(5, "Reallocated_Sector_Ct", 8224, value=0, thresh=32, when_failed="now", old_age=False)
+    for rows in ((), (sectors,)):
+        verdict = smart_verdicts.of(garbled(*rows))
+        assert (verdict.outcome, verdict.critical, verdict.warning) == (NOT_TESTED, set(), set())
+        assert "attribute 32 has two different rows" in verdict.words
+
+
+def test_a_drive_with_a_garbled_table_fails_by_its_own_verdict() -> None:
+    verdict = smart_verdicts.of(garbled(status=8 | 16, smart_status={"passed": False}))
+    assert (verdict.outcome, verdict.critical) == (FAILED, {"smart.failing"})
+
+
 def of_version(*version: int, defects: int) -> smart_verdicts.Verdict:
     return smart_verdicts.of(
         healthy.sas(smartctl={"version": list(version), "exit_status": 0}, scsi_grown_defect_list=defects)

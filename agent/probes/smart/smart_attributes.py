@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.parsing import clean, mapping
+from agent.parsing import clean, mapping, sequence
 from agent.probes.smart import smart_meanings
 from agent.probes.smart.gaps import Gaps, whole
 
@@ -69,20 +69,31 @@ class Attribute:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
-    """The attributes by number. What can't be read of a row is noted in `gaps`."""
+    """The attributes by number, none of a garbled table. What can't be read of a row is noted in `gaps`."""
     found: dict[int, Attribute] = {}
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
+    if (number := contradicted(data)) is not None:
+        gaps.note(f"the table of attributes is garbled: attribute {number} has two different rows")
+        return found
     drive = (clean(data.get("model_name")), clean(data.get("firmware_version")))
     for row in gaps.rows(attributes, "table", "the table of attributes"):
         attribute = _attribute(row, drive, gaps, is_default=are_defaults(data))
-        if attribute is not None and found.setdefault(attribute.number, attribute) != attribute:
-            gaps.note(f"attribute {attribute.number} has two different rows")
+        if attribute is not None:
+            found[attribute.number] = attribute
     if attributes and not found:
         gaps.note("no attribute was read")
     # Indilinx's drives have neither values nor thresholds.
     if any(one.value is not None for one in found.values()) and all(one.threshold is None for one in found.values()):
         gaps.note("the thresholds of the attributes were not read")
     return _normalised(found)
+
+
+def contradicted(data: dict[str, Any]) -> str | None:
+    """The first number that has two different rows, as where a bridge or a broken firmware answers with other data. The
+    standard has one row for each number, so no row of such a table is one, and its thresholds mean nothing."""
+    rows = [mapping(row) for row in sequence(mapping(data.get("ata_smart_attributes")).get("table"))]
+    by_number: dict[str, dict[str, Any]] = {}
+    return next((number for row in rows if by_number.setdefault(number := str(row.get("id"))[:20], row) != row), None)
 
 
 def _normalised(found: dict[int, Attribute]) -> dict[int, Attribute]:

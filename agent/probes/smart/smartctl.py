@@ -199,6 +199,9 @@ def parse(text: str) -> Smart:
     head, gaps = mapping(data.get("smartctl")), Gaps()
     if (status := whole(head.get("exit_status"), 255)) is None:
         raise ParseError("smartctl's JSON has no exit_status")
+    if smart_attributes.contradicted(data) is not None:
+        # smartctl compares values and thresholds of a garbled table, too.
+        status &= ~(PREFAIL | PAST_PREFAIL)
     passed, hours = mapping(data.get("smart_status")).get("passed"), mapping(data.get("power_on_time"))
     spare = mapping(smart_attributes.derived(data).get("spare_available"))
     return Smart(
