@@ -196,6 +196,33 @@ def test_the_blanks_of_a_web_page_are_blanks() -> None:
     assert told(text) == told(text.replace("    ", "\xa0\xa0\xa0 ").replace(":  ", ":\xa0 ")) == said
 
 
+def test_a_log_in_colour_is_read_as_one_without() -> None:
+    stamp, source = "\x1b[32m[  812.345678] \x1b[0m", "\x1b[33msd 0:0:0:0: \x1b[0m"
+    text = f"{stamp}{source}\x1b[31m[sda] Sense Key : Medium Error [current]\x1b[0m\n"
+    assert told(text) == [("disk.medium_error", CRITICAL, "sda")]
+    assert told("\x1b[32m[    0.000000] \x1b[0m\x1b[33mLinux version 6.12.9\x1b[0m\n") == []
+    assert kmsg_recording.findings("\x1b[33mLinux version 6.12.9\x1b[0m\n", NOTHING) == []
+
+
+def test_an_error_that_only_the_firmware_counted_counts_once() -> None:
+    line = "EDAC MC0: 0 CE memory read error on DIMM_A1 (channel:1 slot:0 page:0x{n:x} err_code:0x0000:0x009f)\n"
+    [found] = kmsg_recording.findings("".join(line.format(n=n) for n in range(600)), NOTHING) or []
+    assert (found.code, found.component, found.value) == ("memory.corrected", "DIMM_A1", 600)
+
+
+@pytest.mark.parametrize(
+    ("flag", "right"),
+    [("CE", ("cpu.corrected_machine_check", WARNING, "CPU0")), ("UE", ("system.hardware_error", CRITICAL, "system"))],
+)
+def test_poison_blames_no_cpu_unless_the_error_was_corrected(flag: str, right: tuple[str, wire.Severity, str]) -> None:
+    """Processors before Zen set the bit in errors of their own cache, too."""
+    text = (
+        "[Hardware Error]: MC4 Error (node 2): L3 data cache ECC error.\n"
+        f"[Hardware Error]: CPU:16 (15:2:0) MC4_STATUS[-|{flag}|MiscV|-|AddrV|-|Poison|CECC]: 0x9c0a4d20011c010b\n"
+    )
+    assert told(text) == [right]
+
+
 def test_a_disk_that_is_write_protected_fails_and_a_stick_does_not() -> None:
     text = """\
 scsi host6: usb-storage 1-1:1.0

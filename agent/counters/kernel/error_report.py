@@ -189,8 +189,9 @@ class Report:
             section.severity = _graver(section.severity, _WARNING if decoded["mild"] else _CRITICAL)
         elif flagged := _FLAG.search(text):
             section.kind = "memory" if _is_of_memory(int(flagged["status"] or "0", 16)) else section.kind or "cpu"
-            section.kind = "poison" if "|Poison|" in text and section.kind == "cpu" else section.kind
-            section.severity = _graver(section.severity, _CRITICAL if flagged["flag"] == "UE" else _WARNING)
+            is_grave = flagged["flag"] == "UE"
+            section.kind = "poison" if is_grave and "|Poison|" in text and section.kind == "cpu" else section.kind
+            section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
 
     def _of(self, section: Section) -> list[Hit]:
         # A report whose severity could not be read may have been a severe one.

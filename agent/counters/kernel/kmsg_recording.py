@@ -53,14 +53,14 @@ _NAMED = re.compile(
     r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
     r"Emulex LightPulse |Freeing "
 )
+_COLOUR = re.compile(r"\x1b\[[\d;]{0,12}[mK]")
 # Messages of tools that could not read the log.
 _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
 
 
 def findings(text: str, names: Names) -> list[Finding] | None:
     """The findings of a run in which every line of the log were new. None for a recording without a kernel line."""
-    # Mails and web pages have no-break spaces in place of blanks.
-    text = text.replace("\xa0", " ")
+    text = _plain(text)
     lines = records(text)
     classifier, tallies, usb, optical = Classifier(), Tallies(), UsbDisks(), OpticalDrives()
     for record in lines:
@@ -75,8 +75,14 @@ def findings(text: str, names: Names) -> list[Finding] | None:
 
 def duration_s(text: str) -> float:
     """The time between the first and the last line, 0 if the lines have no time since the boot."""
-    times = [record.time_us for record in records(text)]
+    times = [record.time_us for record in records(_plain(text))]
     return (max(times) - min(times)) / 1e6 if times else 0.0
+
+
+def _plain(text: str) -> str:
+    """The text without colours (`dmesg --color=always`), and with blanks in place of the no-break spaces of mails and
+    web pages."""
+    return _COLOUR.sub("", text.replace("\xa0", " "))
 
 
 def _has_stamps(text: str) -> bool:

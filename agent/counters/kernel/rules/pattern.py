@@ -28,7 +28,8 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class Pattern:
     """The meaning of a line. If the regex has a group with one of the names in NAMING, that group names the device. If
-    not, it is the device that the line begins with. A group `times` is the number of errors."""
+    not, it is the device that the line begins with. A group `times` is the number of errors. EDAC gives 0 if only the
+    firmware has counted them: at least one."""
 
     code: str
     severity: Severity
@@ -38,7 +39,7 @@ class Pattern:
         match = self.regex.search(record.text)
         if match is None:
             return None
-        times = int(match.groupdict().get("times") or 1)
+        times = max(int(match.groupdict().get("times") or 1), 1)
         return Hit(record, self.code, self.severity, *(named(match) or subject(record)), times=times)
 
 
