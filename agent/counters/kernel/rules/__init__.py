@@ -6,7 +6,18 @@ import re
 from dataclasses import dataclass
 
 from agent.counters.kernel.kmsg_record import Hit, Record
-from agent.counters.kernel.rules import block, buses, controllers, drives, fibre, gpus, memory, nics, system
+from agent.counters.kernel.rules import (
+    block,
+    buses,
+    controllers,
+    drives,
+    fibre,
+    filesystems,
+    gpus,
+    memory,
+    nics,
+    system,
+)
 from agent.counters.kernel.rules.pattern import Reader
 
 # Lines of healthy machines: from the boot, from drivers that introduce themselves, from a virtual machine without a
@@ -30,7 +41,7 @@ class Group:
 _OF_NICS = (
     "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
     "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter",
-    "recovery mode", "adapter removed",
+    "recovery mode", "adapter removed", "pf reset failed", "rebuild", "(downshifted)", "smartspeed",
     "error detected", "error occurred", "fatal error", "failed with error", "ecc err", "dma status error",
     "failed to read reg", "hardware error", "hardware initialization", "going to be reset",
     "init pci failed", "mdi error", "reset event", "will be reset", "hmc error", "mfw failed",
@@ -39,7 +50,7 @@ _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
     "blocked for", "out of memory", "page table", "to wakeup", "alive state", "come online", "assume dead", "hc died",
-    "xhci_hcd", "over-current", "reset reason", "tsc: ", ": bad p",
+    "xhci_hcd", "over-current", "reset reason", "tsc: ", ": bad p", " corruption",
 )  # fmt: skip
 _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
@@ -57,10 +68,11 @@ GROUPS = (
     ),
     Group(_OF_BUSES, buses.PATTERNS),
     Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
+    Group(("btrfs", "ext4-fs", "ext3-fs", "ext2-fs", "jbd2", "xfs (", "device-mapper: "), filesystems.PATTERNS),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
     Group(_OF_CONTROLLERS, controllers.PATTERNS),
     Group(("sd ", "scsi", "ata", "nvme", "mmc", "not responding", "capacity change"), drives.PATTERNS),
-    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup", "nouveau"), gpus.READERS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "it wedged", "gpu lockup", "nouveau"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),
 )

@@ -22,7 +22,8 @@ PATTERNS = (
         _CODE,
         rf"{_MEGARAID}.{{0,80}}(?:FW in FAULT state|in fault ?state|forcibly FAULT|killing adapter|"
         r"Diag reset adapter never cleared|resetting fusion adapter|Reset (?:adapter )?failed|"
-        r"hasn't changed in \d+ sec|Init cmd return status FAILED)",
+        r"hasn't changed in \d+ sec|Init cmd return status FAILED|failed to do reset|"
+        r"cannot recover from previous reset failures)",
     ),
     critical(
         "disk.medium_error", rf"{_EVENT}Un(?:recover|correct)able medium error .{{0,60}}?(?P<word>PD \w+(?:\(\S+\))?)"
@@ -40,7 +41,8 @@ PATTERNS = (
         _CODE,
         rf"{_MPT}.{{0,60}}(?:\bfault_state\(|coredump_state\(|SAS host is non-operational|attempting host reset|"
         r"(?:diag|hard|unit) reset: FAILED|port enable: FAILED|"
-        r"failed going to (?:ready|operational) state|Command Timeout|handshake failed)",
+        r"failed going to (?:ready|operational) state|Command Timeout|handshake failed|failed due to timeout count\(|"
+        r"doorbell handshake \w{1,16} \w{1,16} failed)",
     ),
     critical(_CODE, rf"{_MPT}failure at .{{0,80}}/_scsih_probe\(\)"),
     warning(_CODE, rf"{_MPT}.{{0,40}}Temperature Threshold flags .{{0,60}}exceeded"),

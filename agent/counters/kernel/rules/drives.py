@@ -1,8 +1,8 @@
 """Drives and their links: SCSI, ATA, NVMe.
 
-Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
-is a drill; 0x08, 0x0E, 0x47 and 0x4B: errors of the link); the eh_*_handler of drivers/scsi/mpt3sas/, mpi3mr/,
-megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
+Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x0B: warnings; 0x5D: failure
+predictions, of which FF is a drill; 0x08, 0x0E, 0x47 and 0x4B: errors of the link); the eh_*_handler of
+drivers/scsi/mpt3sas/, mpi3mr/, megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
 drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c;
 drivers/mmc/core/block.c, core.c, mmc.c, host/cqhci-core.c."""
 
@@ -27,8 +27,19 @@ PATTERNS = (
     # Also a path of an array that is on standby.
     warning("disk.io_error", rf"{_SD}Read Capacity\(\d+\) failed: Result:"),
     critical("smart.write_protected", rf"{_SD}Write Protect is on"),
-    warning("smart.temperature", rf"{_SD}Add\. Sense: Warning - specified temperature exceeded"),
+    # What a SAS drive says of itself beside the answer to a command (0x0B), as in smart_scsi: it is warm, its enclosure
+    # or its surroundings are not well; all else means that it fails.
+    warning(
+        "smart.temperature",
+        rf"{_SD}Add\. Sense: Warning - (?:specified temperature|(?:high|low) \w{{1,12}} temperature limit) exceeded",
+    ),
     warning("smart.enclosure", rf"{_SD}Add\. Sense: Warning - enclosure degraded"),
+    warning(
+        "smart.drive_warns",
+        rf"{_SD}Add\. Sense: Warning - (?:power loss expected|device statistics notification|"
+        r"(?:high|low) \w{1,12} humidity limit|microcode)",
+    ),
+    critical("smart.failing", rf"{_SD}Add\. Sense: Warning - \w"),
     # The drive got the command or its data damaged, or no answer to what it sent: by the cable, the backplane, or an
     # end of the link. The command is repeated.
     warning(
@@ -48,7 +59,8 @@ PATTERNS = (
     critical(
         "disk.io_error",
         rf"{_SCSI}.{{0,60}}(?:attempting (?:device|target|host)(?:\(lun\))? reset|(?:bus|host) reset is \w|"
-        r"attempting to queue a TARGET RESET|(?:target|bus) reset operation started|timed out, resetting card)",
+        r"attempting to queue a TARGET RESET|(?:target|bus) reset operation started|timed out, resetting card|"
+        r"megasas: RESET cmd=|OCR is requested due to IO timeout)",
     ),
     # The drive may have answered later.
     warning(
@@ -98,6 +110,8 @@ PATTERNS = (
         rf"{_NVME}.{{0,200}}(?:I/O .{{0,100}}timeout|I/O (?:tag )?\d+ .{{0,60}}QID|controller is down|Device not ready|"
         r"Removing after probe failure|Disabling device after reset failure|frozen state error detected|"
         r"Device shutdown incomplete|resetting controller due to|Identify (?:Controller|namespace) failed|"
-        r"Could not set queue count)",
+        r"Could not set queue count|"
+        # Its registers give only ones: it has left the bus, or never came up.
+        r"Minimum device page size 134217728 too large for host)",
     ),
 )

@@ -67,7 +67,7 @@ READERS = (
     critical("gpu.driver_error", r"NVRM: .{0,100}fallen off the bus"),
     critical("gpu.no_power", rf"{_CARD}.{{0,40}}does not have the necessary power cables"),
     critical("gpu.driver_error", rf"{_CARD}.{{0,40}}(?:RmInitAdapter|rm_init_adapter) failed"),
-    critical("gpu.driver_error", r"NVRM: rm_init_adapter failed"),
+    critical("gpu.driver_error", r"NVRM: (?:RmInitAdapter|rm_init_adapter(?:\(\d+\))?) failed"),
     critical("gpu.driver_error", r"NVRM: .{0,60}encountered global fatal error"),
     # The part of the chip that sets clocks and power does not answer.
     warning("gpu.driver_error", rf"{_AMD}SMU: I'm not done with your (?:previous )?command"),
@@ -91,5 +91,7 @@ READERS = (
     critical("gpu.driver_error", rf"\bXe has declared device (?P<gpu>{PCI}) as wedged"),
     critical("gpu.driver_error", r"\[drm:amdgpu_job_timedout.{0,20}\] \*ERROR\* ring \S+ timeout"),
     warning("gpu.driver_error", r"\bGPU HANG: ecode"),
+    # The driver gives the card up. Without its firmware in the system it does so, too.
+    warning("gpu.driver_error", rf"\bi915 (?P<gpu>{PCI}): .{{0,60}}declaring it wedged"),
     warning("gpu.driver_error", rf"\bradeon (?P<gpu>{PCI}): GPU lockup \("),
 )

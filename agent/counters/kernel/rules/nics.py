@@ -49,6 +49,8 @@ PATTERNS = (
     critical("nic.stopped", r"\bixgbe .{0,60}Received ECC Err, initiating reset"),
     # An error of the card's memory or PCIe unit. Its link goes down and comes back, which is no fault of the cable.
     critical("nic.stopped", r"\bi40e .{0,60}: device will be reset$"),
+    # After a reset the card does not come back.
+    critical("nic.stopped", r"\b(?:i40e|ice) .{0,60}: (?:PF reset failed|.{0,40}\brebuild\b.{0,40}\bfailed)"),
     warning("nic.card", r"\bi40e .{0,60}: HMC error interrupt"),
     warning("nic.card", r"\bice .{0,60}error occurred on the device while loading the DDP package"),
     critical("nic.stopped", r"\btg3 .{0,60}DMA Status error"),
@@ -83,6 +85,12 @@ PATTERNS = (
     ),
     critical("nic.stopped", r"The (?:EEPROM|NVM) Checksum Is Not Valid"),
     warning("nic.card", r"\blink speed was downshifted because it overheated"),
+    # A wire of the cable or of the socket is bad, so the link is slower than both ends support.
+    # (drivers/net/phy/phy.c; e1000e, igb, igc)
+    warning(
+        "network.slow_link",
+        r"Link is Up - [\w.]{1,12}/\w{1,12} \(downshifted\)|Link Speed was downgraded by SmartSpeed",
+    ),
     warning("nic.card", r"Fan has stopped, replace the adapter"),
     warning("nic.card", r"insufficient power on the PCIe slot|High temperature on sensors with bit set"),
     warning("nic.card", r"temperature has (?:gone above|crossed) the \w{1,16} thermal threshold"),

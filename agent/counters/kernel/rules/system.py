@@ -36,6 +36,9 @@ PATTERNS = (
     # The same, one level of the page tables higher. What is found when a program ends may be the kernel's own fault.
     critical("system.kernel_oops", r"\w\.[ch]:\d+: bad (?:pte|pmd|pud|p4d|pgd) \S"),
     warning("system.kernel_oops", r"BUG: (?:Bad rss-counter state|non-zero pgtables_bytes)"),
+    # Bookkeeping of the kernel's own memory that is wrong (mm/slub.c, lib/list_debug.c).
+    warning("system.kernel_oops", r"\bBUG [\w-]{1,40} \(.{1,60}\): .{0,60}(?:overwritten|corrupt)"),
+    warning("system.kernel_oops", r"\blist_(?:add|del) corruption"),
     critical(
         "system.kernel_oops",
         r"Corrupted page table at address|PANIC: double fault|"
