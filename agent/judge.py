@@ -158,7 +158,7 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
         psu.judge(names, [look], report)
     psu.judge_others([look], report)
     if look.redundancy and "redundancy" not in ctx.claim.not_expected:
-        psu.judge_redundancy([look], report)
+        psu.judge_redundancy(names, [look], report)
     turning, names = fans.Fans({}, bmc_fans.among(rows)), _names(ctx, "fans")
     made, found = fans.judge(names, turning, turning)
     report.checks += made if turning.fans or names or not report.checks else []

@@ -146,6 +146,27 @@ def test_redundancy_that_is_not_expected_is_not_missed(
     assert (report.outcome, [one.code for one in report.findings]) == (outcome, codes)
 
 
+OTHER_BAY = "PS2 Status       | 78h | ok  | 10.2 | {state}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "codes"),
+    [
+        (["PS1"], "", []),
+        (["PS1"], "Presence detected, Power Supply AC lost", ["psu.redundancy_lost"]),
+        (["PS1"], "0x9", ["psu.redundancy_lost"]),
+        (["PS1", "PS2"], "", ["psu.redundancy_lost"]),
+        ([], "", ["psu.redundancy_lost"]),
+    ],
+)
+def test_a_single_expected_supply_has_no_redundancy_to_lose(names: list[str], state: str, codes: list[str]) -> None:
+    report = PartialReport()
+    rows = ipmitool.parse_sdr(ONE_SUPPLY + OTHER_BAY.format(state=state))
+    psu.judge_redundancy(names, [supply_look.seen("now", rows)], report)
+    assert [one.code for one in report.findings] == codes
+    assert report.checks[0].outcome is (wire.Outcome.FAILED if codes else wire.Outcome.NOT_TESTED)
+
+
 @pytest.mark.parametrize(
     ("duration_s", "look_s", "load_s"),
     [(30, 3, 30), (30, 7.5, 30), (30, 20, 55), (600, 60, 600), (30, 400, 195)],

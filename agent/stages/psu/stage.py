@@ -16,7 +16,7 @@ from agent.exercises.changing_load import Sweep
 from agent.parsing import ParseError
 from agent.probes.bmc import board_limits, ipmitool, redundancy, sel
 from agent.probes.bmc.sel import LogEntry
-from agent.probes.bmc.supplies import PowerSupply
+from agent.probes.bmc.supplies import PowerSupply, same_supply
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
@@ -54,7 +54,7 @@ def run(ctx: StageContext) -> StageReport:
     if "bmc_limits" not in ctx.claim.not_expected:
         judge_limits(looks, report)
     if "redundancy" not in ctx.claim.not_expected:
-        judge_redundancy(looks, report)
+        judge_redundancy(names, looks, report)
         _shared(during, limits.share_min_of_even, report)
     _drawn(power_before, power_under_load, report)
     _events(log_before, _event_log(), report)
@@ -267,8 +267,13 @@ def judge_limits(looks: list[Look], report: PartialReport) -> None:
     report.checks.append(check)
 
 
-def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
-    """Adds the check `redundancy`, by the BMC's own sensor. Not tested without one, or if it gives no state."""
+def judge_redundancy(names: list[str], looks: list[Look], report: PartialReport) -> None:
+    """Adds the check `redundancy`, by the BMC's own sensor. Not tested without one, if it gives no state, or if the one
+    expected supply is the only one in the host: some BMCs call that a lost redundancy."""
+    if _is_alone(names, looks):
+        why = "a single power supply is expected, and no other one is there"
+        report.checks.append(checks.not_tested("redundancy", reason=why, topic="redundancy"))
+        return
     states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
@@ -283,6 +288,12 @@ def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
     ][:1]
     report.findings += found
     report.checks.append(checks.judged("redundancy", found, topic="redundancy"))
+
+
+def _is_alone(names: list[str], looks: list[Look]) -> bool:
+    """Whether a single supply is expected, and every other bay was empty at each look."""
+    others = [one for look in looks for one in look.supplies if not any(same_supply(one.name, name) for name in names)]
+    return len(names) == 1 and all(one.present is False for one in others)
 
 
 def _power() -> float | None:
