@@ -84,4 +84,6 @@ PATTERNS = (
     warning("disk.medium_error", rf"{_MD}read error corrected \(\d+ sectors at \d+ on {_OF_MD}"),
     warning("disk.io_error", r"device-mapper: multipath: \S{1,16}: Failing path (?P<word>\d+:\d+)"),
     critical("disk.io_error", r"\bmd/\w{1,10}:\w{1,16}: Disk failure on (?P<blk>[\w-]{1,32})"),
+    critical("disk.medium_error", rf"{_MD}(?P<blk>[\w-]{{1,32}}): unrecoverable I/O (?:read )?error for block"),
+    critical("disk.io_error", r"\bmd/\w{1,10}:(?P<word>\w{1,16}): Cannot continue operation \(\d+/\d+ failed\)"),
 )

@@ -102,7 +102,7 @@ PATTERNS = (
             "nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc|pm80xx|mvsas|isci"
         ),
     ),
-    critical(_CODE, r"\bscsi (?P<word>host\d+): (?:resetting host|HOST RESET operation started)"),
+    critical(_CODE, r"\bscsi (?P<word>host\d+): (?:resetting host|HOST RESET operation started|OCR is requested)"),
     critical(_CODE, r"\b(?P<word>hptiop)_reset\(\d"),
     critical(_CODE, r"\b3w-\w{4,5}: (?P<word>scsi\d+): (?:AEN: )?ERROR"),
 )

@@ -21,6 +21,11 @@ PATTERNS = (
     critical(
         "smart.failing", rf"{_SD}Add\. Sense: .{{0,60}}(?:prediction threshold exceeded(?! \(false)|impending failure)"
     ),
+    # Its format is not whole, or it gave itself up. Some arrays say the last of their standby paths.
+    critical(
+        "disk.io_error", rf"{_SD}Add\. Sense: (?:Medium format corrupted|Logical unit fail(?:ure|ed self-test)\b)"
+    ),
+    warning("disk.io_error", rf"{_SD}Add\. Sense: Logical unit not ready, manual intervention required"),
     # The kernel waits 100 s. The end of the line may be a record of its own, without the drive's name.
     critical("disk.io_error", rf"{_SD}Spinning up disk[. ]{{0,200}}not responding"),
     critical("disk.io_error", r"^[. ]{0,200}not responding\.\.\.$"),

@@ -2,7 +2,7 @@
 
 Wordings: net/sched/sch_generic.c; drivers/net/ethernet: intel/ (e1000e, igb, igc, ixgbe, i40e, ice), broadcom/ (tg3,
 bnx2x, bnxt), mellanox/ (mlx4, mlx5: its health buffer has the severities of printk), realtek/r8169, emulex/benet,
-chelsio/cxgb4, qlogic/qed; drivers/base/dd.c.
+chelsio/cxgb4, qlogic/ (qed, netxen, qlcnic); drivers/infiniband/hw/hfi1/chip.c; drivers/base/dd.c.
 """
 
 from __future__ import annotations
@@ -39,6 +39,13 @@ PATTERNS = (
         r"timeout\. Will cause a leak of a command)",
     ),
     critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
+    # netxen_nic and qlcnic.
+    critical("nic.stopped", r"Device temperature \d+ degrees C exceeds maximum allowed"),
+    warning("nic.card", r"Device temperature \d+ degrees C exceeds operating range"),
+    critical("nic.stopped", r"\bhfi1 .{0,60}Critical temperature reached"),
+    critical("nic.stopped", r"\bbnx2:? .{0,60}fw sync timeout, reset code"),
+    # Its registers give only ones.
+    critical("nic.stopped", r"\btg3 .{0,60}timed out, .{0,60}=ffffffff\b"),
     critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
     critical("nic.stopped", r"\bPCIe link lost"),
     # Reads give only ones: the card has left the bus.
