@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -61,6 +62,19 @@ def two_with_one_device(host: Host) -> str:
             "address on the form of one of them first"
         )
     return ""
+
+
+def shared_devices() -> Iterator[tuple[str, str, str]]:
+    """The names of two hosts that have the same device by their wake options, and its address."""
+    rows = Host.objects.order_by("name").values_list("name", "wake_method", "wake_options")
+    seen: dict[str, list[tuple[str, Device]]] = {}
+    for name, method, given in rows.iterator():
+        if (its := wakemethods.device(method, given)) is None:
+            continue
+        known = seen.setdefault(its.address, [])
+        if other := next((one for one, device in known if device.may_be(its)), ""):
+            yield other, name, its.address
+        known.append((name, its))
 
 
 def _other_with(mine: Device, host: Host) -> str:

@@ -22,7 +22,7 @@ from hosts import wakemethods
 from hosts.models import Host
 from pxe import image, readiness, supervisor
 from pxe.paths import paths
-from runs import outages
+from runs import outages, power
 from runs.bench import faults, service_state
 from runs.models import Lease, RunEvent
 from runs.wording import remedies
@@ -174,6 +174,12 @@ def _secrets() -> Checks:
                 yield "configuration", what, "set it in /etc/vetting/secrets.env and restart web and worker"
 
 
+def _bmcs() -> Checks:
+    for one, other, address in power.shared_devices():
+        what = f"{one} and {other} have the same BMC ({address}): neither is turned off or restarted by Vetting"
+        yield "configuration", what, "correct the address in the wake options of one of them"
+
+
 def _login() -> Checks:
     oidc = settings.VETTING.login.oidc
     if not oidc.is_on:
@@ -247,6 +253,7 @@ CHECKS: dict[str, Callable[[], Checks]] = {
     "iperf3": _iperf3,
     "boot_files": _boot_files,
     "secrets": _secrets,
+    "bmcs": _bmcs,
     "login": _login,
     "space": _space,
     "clock": _clock,

@@ -113,6 +113,11 @@ def _no_bmc_password(patch: pytest.MonkeyPatch, settings: Any) -> None:
     HostFactory(wake_options={"password_env": "VETTING_BMC_NOBODY"})
 
 
+def _two_with_one_bmc(patch: pytest.MonkeyPatch, settings: Any) -> None:
+    HostFactory(wake_method="ipmi", wake_options={"address": "10.0.0.9"})
+    HostFactory(wake_method="redfish", wake_options={"url": "https://10.0.0.9/"})
+
+
 def _open_secret(patch: pytest.MonkeyPatch, settings: Any) -> None:
     (settings.DATA_DIR / "secret_key").write_text("k")
     (settings.DATA_DIR / "secret_key").chmod(0o644)
@@ -158,6 +163,7 @@ PROBLEMS = {
     "dhcp": [_no_dhcp],
     "iperf3": [_no_iperf3],
     "secrets": [_no_bmc_password, _open_secret],
+    "bmcs": [_two_with_one_bmc],
     "space": [_full_disk],
     "clock": [_clock_back],
     "permissions": [_open_directory],
