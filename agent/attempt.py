@@ -16,6 +16,7 @@ from agent.counters import (
     error_bounds,
     gpu_after_xid,
     lowered_severity,
+    pcie_ends,
     replaced_dimms,
     sources,
     sysfs_counters,
@@ -106,7 +107,8 @@ def _findings_around(
     logged = BootDiskErrors(runtime.directory).judge(context.order, ordered, runtime.kernel_log.take(runtime.names()))
     counted = lowered_severity.lower_explained_machine_checks(counted, logged)
     seen = corrected_memory.with_limit([*counted, *logged], limits, duration_s)
-    found = counting.merged([*seen, *gpu_after_xid.states(logged)])
+    merged = counting.merged([*seen, *gpu_after_xid.states(logged)])
+    found = [pcie_ends.named(one, runtime.root) for one in merged]
     found = lowered_severity.lower_for_ports(context.order.name, context.claim.expected, found, runtime.book.ports)
     return replaced_dimms.with_stricter_limit(found, context.claim.expected, inventory, limits)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.contract import wire
-from agent.counters import edac_label
+from agent.counters import edac_label, pcie_ends
 from agent.host import sysfs
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.probes.drives.disks import is_remote
@@ -99,7 +99,14 @@ class Names:
             return self._net(port.name)
         for controller in sorted((device / "nvme").glob("nvme*")):
             return self._nvme(controller.name)
-        return Part("system", address)
+        return self._below(address) or Part("system", address)
+
+    def _below(self, address: str) -> Part | None:
+        """The part that is plugged into a port: the port reports what it received from there. None if that is not
+        known."""
+        below = pcie_ends.below(address, self.root)
+        part = self._pci(below) if below else None
+        return part if part and part.kind != "system" else None
 
     def _gpu(self, address: str) -> Part:
         """A GPU, since a GPU driver named it. NVIDIA's driver leaves out the function, which is 0."""

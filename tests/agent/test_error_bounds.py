@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from agent import findings
 from agent.contract import wire
 from agent.counters import counter_checks, counting, error_bounds, pcie_ends
 from agent.counters.component_names import Names
 from agent.counters.error_bounds import Bound
+from agent.sensors.chip import Part
 from tests.agent.hardware import Hardware, book_of, put
 
 MAC, SERIAL = "52:54:00:00:00:01", "S1"
@@ -120,6 +122,34 @@ def linked(tmp_path: Path) -> Path:
 def test_a_pcie_error_names_both_ends_of_its_link(linked: Path, slot: str) -> None:
     words = pcie_ends.words(delta(f"aer.damaged.{slot}", ("disk", SERIAL), 3), linked)
     assert words == "link 0000:5d:00.0 - 0000:5e:00.0"
+
+
+def test_what_a_port_received_is_of_the_drive_that_is_plugged_into_it(linked: Path) -> None:
+    (linked / "sys/devices/pci0000:5d/0000:5d:00.0/0000:5e:00.0/nvme/nvme0").mkdir(parents=True)
+    put(linked, "sys/class/nvme/nvme0/serial", SERIAL)
+    names = Names(linked, INVENTORY)
+    assert names.part("pci", "0000:5d:00.0") == names.part("pci", "0000:5e:00.0") == Part("disk", SERIAL)
+
+
+def test_a_port_whose_device_is_no_known_part_keeps_its_own_name(linked: Path) -> None:
+    for slot in ("0000:5d:00.0", "0000:00:02.0", "0000:99:00.0"):
+        assert Names(linked, INVENTORY).part("pci", slot) == Part("system", slot)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "message"),
+    [
+        ("pcie.uncorrected", "pcieport 0000:5d:00.0: AER: failed", "pcieport 0000:5d:00.0: AER: failed: {}"),
+        ("pcie.corrected", "0000:5e:00.0 has 3: {}", "0000:5e:00.0 has 3: {}"),
+        ("pcie.corrected", "0000:00:02.0 has 3", "0000:00:02.0 has 3"),
+        ("system.part_gone", "0000:5e:00.0 is gone", "0000:5e:00.0 is gone"),
+    ],
+    ids=["of the log", "of a counter", "without a link", "no error of a link"],
+)
+def test_a_message_names_both_ends_once(linked: Path, code: str, said: str, message: str) -> None:
+    link = "link 0000:5d:00.0 - 0000:5e:00.0"
+    finding = findings.make(code, "disk", SERIAL, said.format(link))
+    assert pcie_ends.named(finding, linked).message == message.format(link)
 
 
 @pytest.mark.parametrize("counter", ["aer.damaged.0000:00:02.0", "aer.damaged.0000:99:00.0", "nic.rx_crc_errors"])

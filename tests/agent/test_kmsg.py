@@ -265,6 +265,33 @@ def test_a_refusal_belongs_to_the_device_that_the_port_names() -> None:
     assert "critical" in severities(f"{PORT}: AER: Uncorrected (Non-Fatal) error received: id=0a02", *card)
 
 
+CARD = "virtio-pci 0000:02:00.0"
+LOST = (
+    f"{PORT}: AER: Uncorrectable (Non-Fatal) error message received from 0000:02:00.0",
+    f"{CARD}: PCIe Bus Error: severity=Uncorrectable (Non-Fatal), type=Transaction Layer, (Requester ID)",
+    f"{CARD}:   device [1af4:1041] error status/mask=00004000/00000000",
+    f"{CARD}: AER: can't recover (no error_detected callback)",
+)
+FAILED_RECOVERY = f"{PORT}: AER: device recovery failed"
+
+
+def test_a_recovery_that_failed_is_of_the_device_that_sent_the_error() -> None:
+    assert told(*LOST, FAILED_RECOVERY) == [("pcie.uncorrected", "critical", "0000:02:00.0")] * 3
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (FAILED_RECOVERY,),
+        (*LOST, (61_000_000, FAILED_RECOVERY)),
+        (*LOST, LOST[0].replace("0000:02:00.0", "0000:00:1d.0"), FAILED_RECOVERY),
+    ],
+    ids=["nothing before", "long before", "the port's own error"],
+)
+def test_a_recovery_that_failed_without_such_an_error_is_of_its_port(lines: tuple[str | tuple[int, str], ...]) -> None:
+    assert told(*lines)[-1] == ("pcie.uncorrected", "critical", "0000:00:1d.0")
+
+
 REFUSAL_BY_FIRMWARE = (
     "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
     "{1}[Hardware Error]: event severity: recoverable",

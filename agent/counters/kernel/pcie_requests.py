@@ -24,6 +24,10 @@ _STATUS = re.compile(
 )
 _HELD = re.compile(r"\(Non-Fatal\)", re.IGNORECASE)
 _RECOVERY = re.compile(r"AER: .{0,20}recovery failed")
+# Whose message a port received. The recovery follows, in which the link may be reset, and its failure is told of the
+# bridge above that device (pcie_do_recovery in err.c).
+_SENDER = re.compile(rf"error (?:message )?received(?: from|:) (?P<pci>{PCI})", re.IGNORECASE)
+_RECOVERED_WITHIN_US = 60_000_000
 _ADDRESS = re.compile(PCI)
 # Older kernels give the device as its bus, and its number and function in one byte.
 _ID = re.compile(r"\bid=(?P<bus>[0-9a-f]{2})(?P<function>[0-9a-f]{2})\b", re.IGNORECASE)
@@ -43,6 +47,7 @@ class PcieRequests:
     def __init__(self) -> None:
         self._held: list[Hit] = []
         self._refused_until_us = -1
+        self._sender, self._sender_until_us = "", -1
 
     def look(self, record: Record, hit: Hit | None) -> list[Hit]:
         done = self.flush() if self._held and self._held[0].record.time_us + WITHIN_US < record.time_us else []
@@ -52,11 +57,20 @@ class PcieRequests:
             return done
         if hit.code != "pcie.uncorrected":
             return [*done, hit]
+        hit = self._of_its_device(record, hit)
         if _HELD.search(record.text):
             self._held.append(hit)
             return done
         is_of_refusal = record.time_us <= self._refused_until_us and _RECOVERY.search(record.text)
         return [*done, _lowered(hit) if is_of_refusal else hit]
+
+    def _of_its_device(self, record: Record, hit: Hit) -> Hit:
+        """A recovery that failed is of the device that sent the error, not of the port that tells it."""
+        if match := _SENDER.search(record.text):
+            self._sender, self._sender_until_us = match["pci"], record.time_us + _RECOVERED_WITHIN_US
+        elif _RECOVERY.search(record.text) and record.time_us <= self._sender_until_us:
+            return replace(hit, names="pci", name=self._sender)
+        return hit
 
     def flush(self) -> list[Hit]:
         held, self._held = self._held, []

@@ -16,6 +16,8 @@ SPEEDS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 # Kinds of devices at the lower end of a link: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
 _UPSTREAM = 5
 _LOWER_ENDS = (0, 1, _UPSTREAM, 7)
+# And at the upper end: root port, downstream port of a switch.
+_UPPER_ENDS = (4, 6)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def is_lower_end(device: Path) -> bool:
     """Whether a link leads up from it. Not so for root ports, downstream ports of a switch, and devices inside the
     CPU."""
     return _kind(device) in _LOWER_ENDS
+
+
+def is_upper_end(device: Path) -> bool:
+    """Whether a link leads down from it."""
+    return _kind(device) in _UPPER_ENDS
 
 
 def lower_ends(root: Path = Path("/")) -> list[str]:
