@@ -59,6 +59,9 @@ BAD = {
     "pending log of SAS": (sas(scsi_pending_defects={"count": 2}), "smart.pending_sectors"),
     "scan: reassignment failed": (scanned(3, 4), "smart.background_scan"),
     "spin retries": (ata(attribute(10, "Spin_Retry_Count", 30)), "smart.spin_retries"),
+    "mechanical starts that attribute 10 does not deny": (
+        ata(attribute(10, "Spin_Retry_Count", 1), **statistic(3, 48, "Start Failures", 40)), "smart.spin_retries"
+    ),
     "data path, not yet at its threshold": (ata(attribute(184, "End-to-End_Error", 2)), "smart.end_to_end"),
     "raw48 is not masked": (ata(attribute(5, "Reallocated_Sector_Ct", 1 << 16)), "smart.reallocated_sectors"),
     "Toshiba's helium": (ata(attribute(23, "Helium_Condition_Lower", 0, value=80, thresh=75)), "smart.helium"),
@@ -161,6 +164,9 @@ SOUND = {
         ata(ata_smart_error_log={"extended": {"count": 2, "table": [{"error_number": 2, "log_index": 1}]}}), set()
     ),
     "a weak place": (scanned(1, 1), {"smart.background_scan"}),
+    "starts that attribute 10 denies": (
+        ata(attribute(10, "Spin_Retry_Count", 0), **statistic(3, 48, "Start Failures", 28)), {"smart.spin_retries"}
+    ),
     "a few spin retries": (ata(attribute(10, "Spin_Retry_Count", 2)), {"smart.spin_retries"}),
     "helium, normalised, with another raw unit": (ata(attribute(22, "Helium_Level", 6553700)), set()),
     "helium that begins to leak": (ata(attribute(22, "Helium_Level", 98, value=98, thresh=25)), {"smart.helium"}),

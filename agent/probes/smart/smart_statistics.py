@@ -13,12 +13,13 @@ from agent.probes.smart.gaps import Gaps
 Place = tuple[int, int]
 ENDURANCE: Place = (7, 8)
 UNCORRECTABLE: Place = (4, 8)
+STARTS: Place = (3, 48)
 # Page and offset of the judged statistics, with their finding codes. Page 5 is temperature, which has limits of its
 # own.
 COUNTED: dict[Place, str] = {
     (1, 64): smart_meanings.PENDING,
     (3, 32): smart_meanings.SECTORS,
-    (3, 48): smart_meanings.SPIN,
+    STARTS: smart_meanings.SPIN,
     (3, 56): smart_meanings.PENDING,
     UNCORRECTABLE: smart_meanings.REPORTED,
     (6, 24): smart_meanings.CRC,

@@ -26,6 +26,7 @@ def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iter
     yield from _write_protected(smart, device, serial)
     yield from _at_threshold(smart, device, serial)
     yield from _statistics(smart, device, serial)
+    yield from _starts(smart, device, serial)
     yield from _scan(smart, device, serial)
     yield from _medium(smart, device, serial, limit)
     yield from _log(smart, device, serial, limit)
@@ -98,6 +99,12 @@ def _statistics(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wir
         if one.at_limit:
             message = f"{device}: {one.name or 'a device statistic'} has met the condition that is set for it"
             yield findings.make("smart.drive_warns", "disk", serial, message)
+
+
+def _starts(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
+    if count := smart_counts.starts(smart):
+        message = f"{device}: {count} failed starts by its device statistics, none by attribute 10: check its power"
+        yield findings.make("smart.spin_retries", "disk", serial, message, value=float(count), severity=_WARNING)
 
 
 def _scan(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
