@@ -16,10 +16,10 @@ from agent.contract import codec, wire
 from agent.core_screen import answers, conductor, crew, known_answers, operations
 from agent.core_screen.conductor import COUNTER, Conductor, Died, Screened, Screening
 from agent.core_screen.operations import BY_NAME, REFUTED, Shared
-from agent.exercises import core_self_test, same_results
-from agent.exercises.same_results import Screen
 from agent.host.shell import Completed
 from agent.host.stop import StopFlag
+from agent.stages.cpu_stress import core_self_test, same_results
+from agent.stages.cpu_stress.same_results import Screen
 
 CORES = sorted(os.sched_getaffinity(0))[:2]
 two_cores = pytest.mark.skipif(len(CORES) < 2, reason="this machine gives the test one core only (taskset, cgroup)")

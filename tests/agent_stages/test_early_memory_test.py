@@ -8,11 +8,11 @@ import pytest
 
 from agent.contract import wire
 from agent.counters.kernel.kmsg_record import Record
-from agent.exercises import early_memory_test
-from agent.exercises.early_memory_test import Outcome, Said
 from agent.probes.board import early_memtest
 from agent.probes.board.dmiaddresses import AddressMap, Span
 from agent.probes.board.early_memtest import Bad
+from agent.stages.memory import early_memory_test
+from agent.stages.memory.early_memory_test import Outcome, Said
 
 MIB = 1 << 20
 PATTERNS = ("5555555555555555", "ffffffffffffffff", "0000000000000000")

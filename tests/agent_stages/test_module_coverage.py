@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
-from agent.exercises import memory_load, module_coverage
+from agent.exercises import memory_load
 from agent.exercises.memory_under_test import Seen, UnderTest, frames_of
-from agent.exercises.module_coverage import WorkedOn
 from agent.host.shell import Completed
 from agent.parsing import ParseError
 from agent.probes.board import iomem, pagemap
 from agent.probes.board.dmiaddresses import AddressMap, Span
 from agent.probes.board.frames import FRAME_BYTES, Frames
 from agent.probes.board.pagemap import Region
+from agent.stages.memory import module_coverage
+from agent.stages.memory.module_coverage import WorkedOn
 from tests.agent_stages.recordings import recorded
 
 MIB = 1 << 20

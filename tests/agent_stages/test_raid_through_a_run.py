@@ -12,13 +12,14 @@ from agent.contract import wire
 from agent.counters import command_counters, counter_checks, counting
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook
-from agent.exercises import awaited_self_tests, drive_self_tests, drives
+from agent.exercises import drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
 from agent.probes.drives import bays, turns
 from agent.probes.smart.smartctl import Device
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage_functions import STAGES
+from agent.stages.storage import awaited_self_tests
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import Host, a_host, dying, one_hangs, sas, smart_array, two_smart_arrays
 

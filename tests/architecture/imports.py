@@ -70,12 +70,13 @@ def modules(package: str) -> dict[str, set[str]]:
 def cycles(package: str) -> list[list[str]]:
     """Groups of modules that reach each other by imports."""
     graph = modules(package)
-    reach = {name: _reached(name, graph) for name in graph}
+    reach = {name: reached(name, graph) for name in graph}
     groups = {tuple(sorted(other for other in reach[name] if name in reach.get(other, ()))) for name in graph}
     return [list(group) for group in sorted(groups) if len(group) > 1]
 
 
-def _reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+def reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+    """All that `start` imports, directly or by others. `graph` is that of `modules`."""
     seen, left = set(), [start]
     while left:
         for name in graph.get(left.pop(), set()) - seen:

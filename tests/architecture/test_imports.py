@@ -96,6 +96,19 @@ def test_no_stage_imports_another() -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
+def test_what_only_one_stage_does_lies_in_its_folder() -> None:
+    """A module of `agent/exercises` serves two stages or more, or a stage and another folder."""
+    graph = imports.modules("agent")
+    exercises = {name for name in graph if name.startswith("agent.exercises.")}
+    users: dict[str, set[str]] = {name: set() for name in exercises}
+    for name in graph.keys() - exercises - {"agent.judge"}:
+        place = ".".join(name.split(".")[:3])
+        for one in graph[name] & exercises:
+            for used in {one, *imports.reached(one, graph)} & exercises:
+                users[used].add(place)
+    assert {name: places for name, places in users.items() if len(places) < 2} == {}
+
+
 def test_a_stages_spec_imports_the_contract_and_other_specs_only() -> None:
     """The orchestrator reads the specs through the contract: what they import it would import, too."""
     wrong = []

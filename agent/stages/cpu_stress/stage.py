@@ -4,15 +4,15 @@ Before and after the load the cores' answers are compared."""
 from __future__ import annotations
 
 from agent.contract import wire
-from agent.exercises import core_self_test, cpu_load, fans, same_results
+from agent.exercises import cpu_load, fans
 from agent.exercises.heat import Heat
 from agent.exercises.packages import processors_by_package
-from agent.exercises.same_results import COLD, HOT, Screen
 from agent.reports import checks
 from agent.reports.partial_report import joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
-from agent.stages.cpu_stress import cpu_cores
+from agent.stages.cpu_stress import core_self_test, cpu_cores, same_results
+from agent.stages.cpu_stress.same_results import COLD, HOT, Screen
 from agent.stages.cpu_stress.spec import Limits, Params
 
 

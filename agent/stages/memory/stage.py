@@ -4,16 +4,17 @@ reserve) is reported."""
 from __future__ import annotations
 
 from agent.contract import wire
-from agent.exercises import early_memory_test, memory_load, module_coverage
+from agent.exercises import memory_load
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
 from agent.exercises.memory_under_test import UnderTest
-from agent.exercises.module_coverage import WorkedOn
 from agent.loads import stressapptest
 from agent.probes.board import memory_modules
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
+from agent.stages.memory import early_memory_test, module_coverage
+from agent.stages.memory.module_coverage import WorkedOn
 from agent.stages.memory.spec import Limits, Params
 
 _LEAST_MB = 64

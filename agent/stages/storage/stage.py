@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from agent.contract import wire
 from agent.disk_writes import verified_writes
 from agent.disk_writes.disk_notes import Notes
-from agent.exercises import awaited_self_tests, disk_speed, drive_self_tests
+from agent.exercises import disk_speed, drive_self_tests
 from agent.exercises.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 from agent.probes.drives import disks
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
-from agent.stages.storage import left_patterns
+from agent.stages.storage import awaited_self_tests, left_patterns
 from agent.stages.storage.more_time import MoreTime
 from agent.stages.storage.spec import Limits, Params
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent import findings
-from agent.exercises.same_results import core_name
 from agent.host import sysfs
 from agent.host.stop import StopFlag
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
+from agent.stages.cpu_stress.same_results import core_name
 
 CHECK = "core_self_test"
 # Linux: Documentation/ABI/testing/sysfs-platform-intel-ifs
