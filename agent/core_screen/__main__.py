@@ -6,13 +6,13 @@ import json
 import sys
 
 from agent.contract import codec
-from agent.core_screen.conductor import Conductor, Screening
+from agent.core_screen.screening import Screener, Screening
 
 
 def main() -> int:
     given = json.load(sys.stdin)
     packages = {int(package): members for package, members in given.pop("packages").items()}
-    sys.stdout.buffer.write(codec.dumps(Conductor(Screening(packages=packages, **given)).screen()) + b"\n")
+    sys.stdout.buffer.write(codec.dumps(Screener(Screening(packages=packages, **given)).screen()) + b"\n")
     return 0
 
 

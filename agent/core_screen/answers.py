@@ -1,4 +1,4 @@
-"""Which core is the odd one: compares the answers of all cores. Pure."""
+"""Compares the answers of all cores, and says which core gave a wrong one. Pure."""
 
 from __future__ import annotations
 

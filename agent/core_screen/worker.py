@@ -1,5 +1,5 @@
-"""One worker: a process that stays on one core, takes orders from the conductor through a pipe, and answers each with
-one line of JSON. It judges nothing: what it answers is compared elsewhere."""
+"""One worker: a process that stays on one core, takes orders through a pipe, and answers each with one line of JSON. It
+judges nothing: what it answers is compared elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agent.core_screen.operations import BY_NAME, REFUTED, Shared, answer
 TITLE = "vet-core-"
 _MEMORY_BYTES = 2 << 30
 _PR_SET_PDEATHSIG = 1
-# So many different answers of one operation with one seed are told.
+# An answer to an order lists at most so many different answers of one operation with one seed.
 _MOST_ANSWERS = 8
 
 
@@ -40,22 +40,22 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerMemory:
     """What a worker shares with the others: the blocks that are copied, the address of the counter, and where it notes
-    the number of the operation and the seed that it works on, for the case that it dies."""
+    the number of the operation and the seed that it works on, in case it crashes."""
 
     shared: Shared
     counter: int
     note: memoryview
 
 
-def live(core: int, orders: int, answers: int, place: Place) -> None:
-    """The life of the worker, in its own process: until the pipe `orders` ends. Does not return."""
+def serve(core: int, orders: int, answers: int, memory: WorkerMemory) -> None:
+    """Carry out orders in the worker's own process until the pipe `orders` ends. Does not return."""
     try:
         _settle(core)
         with os.fdopen(orders, "rb") as lines, os.fdopen(answers, "wb", buffering=0) as out:
             for line in lines:
-                out.write(json.dumps(obey(Order(**json.loads(line)), core, place)).encode() + b"\n")
+                out.write(json.dumps(carry_out(Order(**json.loads(line)), core, memory)).encode() + b"\n")
     except OSError:
         os._exit(1)
     finally:
@@ -63,7 +63,8 @@ def live(core: int, orders: int, answers: int, place: Place) -> None:
 
 
 def _settle(core: int) -> None:
-    """The worker stays on its core, has bounded memory, leaves no core file, and ends with the conductor."""
+    """The worker stays on its core, has bounded memory, leaves no core file, and ends with the process that started
+    it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(f"{TITLE}{core}")
@@ -74,7 +75,7 @@ def _settle(core: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 
-def obey(order: Order, core: int, place: Place) -> dict[str, Any]:
+def carry_out(order: Order, core: int, memory: WorkerMemory) -> dict[str, Any]:
     """The answer to an order: `answers`, a list of operation, seed, answer and how often it came; or `rising`; or
     `trouble`, why there is no answer."""
     try:
@@ -82,26 +83,26 @@ def obey(order: Order, core: int, place: Place) -> dict[str, Any]:
     except OSError as error:
         return {"trouble": f"no process can run on it: {error.strerror}"}
     try:
-        told: dict[str, Any] = {"rising": libcrypto.add(place.counter, order.add)} if order.add else _work(order, place)
+        done = {"rising": libcrypto.add(memory.counter, order.add)} if order.add else _work(order, memory)
     except (MemoryError, OSError, libcrypto.CryptoFailed) as error:
         return {"trouble": f"{type(error).__name__}: {error}"[:200]}
-    return told if _is_on(core) else {"trouble": "its worker was moved to another core"}
+    return done if _is_on(core) else {"trouble": "its worker was moved to another core"}
 
 
-def _work(order: Order, place: Place) -> dict[str, Any]:
+def _work(order: Order, memory: WorkerMemory) -> dict[str, Any]:
     found: dict[tuple[str, int], Counter[str]] = {}
     until, cycles = time.monotonic() + order.seconds, 0
+    steps = [(number, name, seed) for seed in order.seeds for number, name in enumerate(order.operations, start=1)]
     while cycles < order.most and (cycles < order.least or time.monotonic() < until):
-        for seed in order.seeds:
-            for number, name in enumerate(order.operations):
-                if cycles >= order.least and time.monotonic() >= until:
-                    break
-                place.note[0], place.note[1] = number + 1, seed
-                answers = found.setdefault((name, seed), Counter())
-                said = answer(BY_NAME[name], seed, place.shared)
-                answers[said if said in answers or len(answers) < _MOST_ANSWERS else f"{REFUTED}one more answer"] += 1
+        for number, name, seed in steps:
+            if cycles >= order.least and time.monotonic() >= until:
+                break
+            memory.note[0], memory.note[1] = number, seed
+            answers = found.setdefault((name, seed), Counter())
+            said = answer(BY_NAME[name], seed, memory.shared)
+            answers[said if said in answers or len(answers) < _MOST_ANSWERS else f"{REFUTED}one more answer"] += 1
         cycles += 1
-    place.note[0] = 0
+    memory.note[0] = 0
     return {"answers": [[*key, text, times] for key, texts in found.items() for text, times in texts.items()]}
 
 

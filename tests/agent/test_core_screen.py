@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from agent.contract import codec, wire
-from agent.core_screen import answers, conductor, crew, known_answers, operations
-from agent.core_screen.conductor import COUNTER, Conductor, Died, Screened, Screening
+from agent.core_screen import answers, known_answers, operations, screening, worker_pool
 from agent.core_screen.operations import BY_NAME, REFUTED, Shared
+from agent.core_screen.screening import COUNTER, RepeatedCrash, Screened, Screener, Screening
 from agent.host.shell import Completed
 from agent.host.stop import StopFlag
 from agent.stages.cpu_stress import core_self_test, same_results
@@ -36,7 +36,7 @@ def _libcrypto() -> None:
 def screened(packages: dict[int, list[int]] | None = None) -> Screened:
     packages = packages or {0: CORES}
     cores = [core for members in packages.values() for core in members]
-    return Conductor(Screening(packages, cores, 0.0, 0.0, seed=7)).screen()
+    return Screener(Screening(packages, cores, 0.0, 0.0, seed=7)).screen()
 
 
 def judged(result: Screened, packages: dict[int, list[int]] | None = None) -> tuple[wire.Check, list[wire.Finding]]:
@@ -200,8 +200,8 @@ def test_all_cores_but_one_with_the_same_wrong_answer_are_wrong() -> None:
 def test_the_time_limit_has_room_for_all_that_is_ever_repeated(cores: int) -> None:
     ordered = Screening({0: list(range(cores))}, list(range(cores)), 10.0, 10.0, seed=1)
     repeats_s = 6 * (3 + 7) * 1.5
-    assert conductor.time_limit_s(ordered) > 20.0 + cores * 0.1 + repeats_s + 2 * crew.PATIENCE_S
-    assert conductor.time_limit_s(replace(ordered, together_s=300.0)) > conductor.time_limit_s(ordered) + 290.0
+    assert screening.time_limit_s(ordered) > 20.0 + cores * 0.1 + repeats_s + 2 * worker_pool.ANSWER_LIMIT_S
+    assert screening.time_limit_s(replace(ordered, together_s=300.0)) > screening.time_limit_s(ordered) + 290.0
 
 
 def test_a_core_alone_is_held_to_the_known_answers_and_to_itself() -> None:
@@ -230,8 +230,8 @@ def test_a_core_on_which_workers_crash_is_named_and_fails_if_it_comes_again(
 
 @pytest.mark.parametrize("elsewhere", [(0, 0), (2, 2)], ids=["no other core", "other cores, too"])
 def test_a_crash_that_may_be_our_own_blames_no_core(elsewhere: tuple[int, int]) -> None:
-    died = Died(crew.Death(0, "SIGILL", "seals", 1), 5, 5, *elsewhere)
-    check, (found,) = judged(Screened(died=[died], untested={"0": "its worker died of SIGILL"}), {0: [0]})
+    crash = RepeatedCrash(worker_pool.Crash(0, "SIGILL", "seals", 1), 5, 5, *elsewhere)
+    check, (found,) = judged(Screened(crashes=[crash], untested={"0": "its worker died of SIGILL"}), {0: [0]})
     assert (check.outcome, found.code) == (wire.Outcome.NOT_TESTED, "system.program_crashed")
 
 
@@ -239,7 +239,7 @@ def test_a_crash_that_may_be_our_own_blames_no_core(elsewhere: tuple[int, int]) 
 def test_a_core_that_does_not_answer_in_time_is_not_tested_and_not_blamed(
     monkeypatch: pytest.MonkeyPatch, wrong_on: Callable[[int, Callable[[int, str], str]], None]
 ) -> None:
-    monkeypatch.setattr(crew, "PATIENCE_S", 1.5)
+    monkeypatch.setattr(worker_pool, "ANSWER_LIMIT_S", 1.5)
     wrong_on(CORES[1], lambda seed, text: signal.pause() or text)
     check, found = judged(screened())
     assert (check.outcome, found) == (wire.Outcome.NOT_TESTED, [])

@@ -12,8 +12,8 @@ import agent
 from agent import findings
 from agent.contract import codec, wire
 from agent.core_screen.answers import Doubted
-from agent.core_screen.conductor import COUNTER, Died, Repeated, Screened, Screening, time_limit_s
 from agent.core_screen.operations import OPERATIONS, REFUTED
+from agent.core_screen.screening import COUNTER, Repeated, RepeatedCrash, Screened, Screening, time_limit_s
 from agent.host import shell
 from agent.host.stop import StopFlag
 from agent.parsing import ParseError
@@ -93,7 +93,7 @@ def core_name(core: int, package_of: Mapping[int, int]) -> str:
 
 def _found(when: str, result: Screened, package_of: Mapping[int, int]) -> list[wire.Finding]:
     wrong = [_wrong(when, one, package_of) for one in result.wrong]
-    died = [_crashed(when, one, package_of) for one in result.died]
+    died = [_crashed(when, one, package_of) for one in result.crashes]
     blamed = {one.component for one in wrong}
     names = {tuple(one.cores): one for one in result.undecided}
     split = []
@@ -128,12 +128,12 @@ def _repeated(one: Repeated) -> str:
     return f"Repeated, it was wrong {one.again} of {one.tries} times on this core, {there}"
 
 
-def _crashed(when: str, one: Died, package_of: Mapping[int, int]) -> wire.Finding:
+def _crashed(when: str, one: RepeatedCrash, package_of: Mapping[int, int]) -> wire.Finding:
     """Critical if it comes again on this core and others were tried without it; else memory or a fault of ours may be
     the reason."""
-    name, death = core_name(one.death.core, package_of), one.death
+    name, crash = core_name(one.crash.core, package_of), one.crash
     message = (
-        f"{name}: its worker died of {death.signal} in {death.operation or 'its work'} with seed {death.seed}, {when}. "
+        f"{name}: its worker died of {crash.signal} in {crash.operation or 'its work'} with seed {crash.seed}, {when}. "
         f"Repeated, it died {one.again} of {one.tries} times on this core, {one.elsewhere} of {one.elsewhere_tries} "
         "times on others"
     )

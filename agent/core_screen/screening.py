@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from agent.core_screen import answers
 from agent.core_screen.answers import Doubted, Key, Undecided, Wrong
-from agent.core_screen.crew import PATIENCE_S, Crew, Death, Told
 from agent.core_screen.known_answers import SEEDS
 from agent.core_screen.operations import Operation, usable
 from agent.core_screen.worker import Order
+from agent.core_screen.worker_pool import ANSWER_LIMIT_S, Crash, Reply, WorkerPool
 
 COUNTER = "counter"
 # A seed that is new in each run for every so many seconds, within these bounds.
@@ -22,7 +22,7 @@ _FRESH_EVERY_S, _FRESH_MIN, _FRESH_MAX = 2.5, 2, 64
 _ADDS, _ADDS_OF_TWO = 5000, 2000
 # What is repeated: so many wrong operations at most, each so often and so long, on so many other cores.
 _MOST_REPEATED, _TIMES, _TIMES_S, _OTHERS = 6, 40, 1.5, 2
-_DEATHS_REPEATED = 5
+_CRASH_TRIES = 5
 _PAIRS_EACH = 4
 # What the time limit reckons with: all operations with one seed take 0.02 s on a slow server, and most of a second on
 # an emulated processor; so does the start of a worker. An addition of a pair takes milliseconds.
@@ -52,11 +52,11 @@ def time_limit_s(ordered: Screening) -> float:
     cores = sum(map(len, ordered.packages.values()))
     round_s = _SEED_S * (len(SEEDS) + _fresh(ordered))
     alone_s = max(ordered.alone_s, len(ordered.alone) * round_s)
-    repeats = _MOST_REPEATED * (1 + _OTHERS + _DEATHS_REPEATED + _OTHERS)
+    repeats = _MOST_REPEATED * (1 + _OTHERS + _CRASH_TRIES + _OTHERS)
     counting_s = (_PAIRS_EACH + 1) * cores * _PAIR_S
     return (
         alone_s + ordered.together_s + round_s + cores * _START_S
-        + repeats * (_TIMES_S + _SEED_S + _START_S) + counting_s + 2 * PATIENCE_S
+        + repeats * (_TIMES_S + _SEED_S + _START_S) + counting_s + 2 * ANSWER_LIMIT_S
     )  # fmt: skip
 
 
@@ -74,11 +74,11 @@ class Repeated:
 
 
 @dataclass(frozen=True)
-class Died:
+class RepeatedCrash:
     """A worker that crashed, repeated: `again` of `tries` fresh workers crashed on its core, `elsewhere` of
     `elsewhere_tries` on others."""
 
-    death: Death
+    crash: Crash
     again: int
     tries: int
     elsewhere: int
@@ -98,18 +98,18 @@ class Screened:
     wrong: list[Repeated] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     doubted: list[Doubted] = field(default_factory=list)
-    died: list[Died] = field(default_factory=list)
+    crashes: list[RepeatedCrash] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class Conductor:
+class Screener:
     def __init__(self, ordered: Screening) -> None:
         self._ordered = ordered
         self._cores = [core for members in ordered.packages.values() for core in members]
-        self._crew = Crew(ordered.packages)
+        self._pool = WorkerPool(ordered.packages)
         self._seeds = [*SEEDS, *(random.Random(ordered.seed).sample(range(1000, 1 << 31), _fresh(ordered)))]
         self._told: dict[str, dict[int, dict[Key, Counter[str]]]] = {"alone": {}, "together": {}}
-        self._deaths: list[Death] = []
+        self._crashes: list[Crash] = []
         self._result = Screened()
         self._usable: list[Operation] = []
 
@@ -118,14 +118,14 @@ class Conductor:
         try:
             self._usable, self._result.missing = usable()
             packages = self._ordered.packages
-            self._crew.fill(packages, [random.Random(-1 - package).randbytes(8192) for package in packages])
+            self._pool.fill(packages, [random.Random(-1 - package).randbytes(8192) for package in packages])
             self._alone()
             self._together()
             self._compare()
             self._count_together()
-            self._result.died = [self._die_again(death) for death in self._deaths[:_MOST_REPEATED]]
+            self._result.crashes = [self._repeat_crash(crash) for crash in self._crashes[:_MOST_REPEATED]]
         finally:
-            self._crew.close()
+            self._pool.close()
         self._result.seconds = round(time.monotonic() - began, 1)
         return self._result
 
@@ -133,22 +133,22 @@ class Conductor:
         """Each core gets an equal share of the time, and one round of all operations at least."""
         each_s = self._ordered.alone_s / max(1, len(self._ordered.alone))
         for core in self._ordered.alone:
-            self._take("alone", self._crew.ask([core], self._order(each_s)))
+            self._take("alone", self._pool.ask([core], self._order(each_s)))
 
     def _together(self) -> None:
-        self._take("together", self._crew.ask(self._cores, self._order(self._ordered.together_s)))
+        self._take("together", self._pool.ask(self._cores, self._order(self._ordered.together_s)))
 
     def _order(self, seconds: float) -> Order:
         return Order([one.name for one in self._usable], self._seeds, seconds)
 
-    def _take(self, when: str, told: Mapping[int, Told]) -> None:
+    def _take(self, when: str, told: Mapping[int, Reply]) -> None:
         for core, one in told.items():
             answered = self._result.answered.setdefault(str(core), {})
             answered.setdefault(when, 0)
-            if one.death:
-                self._deaths.append(one.death)
-            if one.trouble or one.death:
-                died = f"its worker died of {one.death.signal}" if one.death else ""
+            if one.crash:
+                self._crashes.append(one.crash)
+            if one.trouble or one.crash:
+                died = f"its worker died of {one.crash.signal}" if one.crash else ""
                 self._result.untested.setdefault(str(core), one.trouble or died)
                 continue
             found = self._told[when].setdefault(core, {})
@@ -186,9 +186,9 @@ class Conductor:
 
     def _wrong_again(self, core: int, wrong: Wrong) -> tuple[int, int]:
         """How many answers of a fresh worker on `core` are wrong, and of how many."""
-        self._crew.dismiss(core)
+        self._pool.end(core)
         order = Order([wrong.operation], [wrong.seed], _TIMES_S, most=_TIMES)
-        told = self._crew.ask([core], order)[core].answer.get("answers", ())
+        told = self._pool.ask([core], order)[core].answer.get("answers", ())
         bad = [times for _, _, text, times in told if answers.is_wrong(text, wrong.expected)]
         return sum(bad), sum(times for _, _, _, times in told)
 
@@ -196,19 +196,19 @@ class Conductor:
         known = set(blamed) | set(map(int, self._result.untested))
         return [core for core in self._cores if core not in known][:_OTHERS]
 
-    def _die_again(self, death: Death) -> Died:
-        """Whether fresh workers crash, too, in the operation in which this one died, or in all if that is not known."""
-        names = [one.name for one in self._usable if one.name == death.operation] or [one.name for one in self._usable]
-        seeds = [death.seed] if death.seed in self._seeds else self._seeds
+    def _repeat_crash(self, crash: Crash) -> RepeatedCrash:
+        """Whether fresh workers crash, too, in the operation of this crash, or in all if that is not known."""
+        names = [one.name for one in self._usable if one.name == crash.operation] or [one.name for one in self._usable]
+        seeds = [crash.seed] if crash.seed in self._seeds else self._seeds
         order = Order(names, seeds, _TIMES_S, most=_TIMES)
-        others = self._others({one.core for one in self._deaths})
-        here = [self._dies(death.core, order) for _ in range(_DEATHS_REPEATED)]
-        there = [self._dies(core, order) for core in others]
-        return Died(death, sum(here), len(here), sum(there), len(there))
+        others = self._others({one.core for one in self._crashes})
+        here = [self._crashes_again(crash.core, order) for _ in range(_CRASH_TRIES)]
+        there = [self._crashes_again(core, order) for core in others]
+        return RepeatedCrash(crash, sum(here), len(here), sum(there), len(there))
 
-    def _dies(self, core: int, order: Order) -> bool:
-        self._crew.dismiss(core)
-        return self._crew.ask([core], order)[core].death is not None
+    def _crashes_again(self, core: int, order: Order) -> bool:
+        self._pool.end(core)
+        return self._pool.ask([core], order)[core].crash is not None
 
     def _count_together(self) -> None:
         """All cores add to one counter. If the sum is wrong, pairs of cores show whose additions get lost."""
@@ -225,7 +225,7 @@ class Conductor:
 
     def _adds(self, cores: Sequence[int], times: int) -> tuple[str, str]:
         """What is wrong with the sum, and why there is none."""
-        told, sum_ = self._crew.add(cores, times)
+        told, sum_ = self._pool.add(cores, times)
         silent = [core for core, one in told.items() if "rising" not in one.answer]
         if silent:
             return "", f"core {silent[0]}: {told[silent[0]].trouble or 'its worker died'}"
