@@ -83,7 +83,9 @@ def carry_out(order: Order, core: int, memory: WorkerMemory) -> dict[str, Any]:
     except OSError as error:
         return {"trouble": f"no process can run on it: {error.strerror}"}
     try:
-        done = {"rising": libcrypto.add(memory.counter, order.add)} if order.add else _work(order, memory)
+        done: dict[str, Any] = (
+            {"rising": libcrypto.add(memory.counter, order.add)} if order.add else _work(order, memory)
+        )
     except (MemoryError, OSError, libcrypto.CryptoFailed) as error:
         return {"trouble": f"{type(error).__name__}: {error}"[:200]}
     return done if _is_on(core) else {"trouble": "its worker was moved to another core"}

@@ -56,8 +56,8 @@ class Sweep:
         return f"{self.least_hz:g} to {self.most_hz:g} Hz"
 
 
-class _Pulse:
-    """Stops and continues the workers, in a thread of its own."""
+class _SquareWave:
+    """Stops and continues the workers of stress-ng by the half waves of a sweep, in a thread of its own."""
 
     def __init__(self, sweep: Sweep) -> None:
         self.edges = 0
@@ -114,13 +114,13 @@ def length_s(sweep: Sweep) -> float:
 
 def run(sweep: Sweep, stop: StopFlag, packages: dict[int, list[int]] | None = None) -> PartialReport:
     """Makes the check `load_changes`, and for each package that gave a wrong result or none `compute`."""
-    pulse = _Pulse(sweep)
-    pulse.start()
+    wave = _SquareWave(sweep)
+    wave.start()
     try:
-        load = cpu_load.run(length_s(sweep), stop, packages, started=pulse.tools.append)
+        load = cpu_load.run(length_s(sweep), stop, packages, on_start=wave.tools.append)
     finally:
-        pulse.end()
-    return _judged(sweep, pulse.edges, pulse.planned, load)
+        wave.end()
+    return _judged(sweep, wave.edges, wave.planned, load)
 
 
 def _judged(sweep: Sweep, edges: int, planned: int, load: PartialReport) -> PartialReport:

@@ -20,14 +20,14 @@ def run(
     duration_s: float,
     stop: StopFlag,
     packages: dict[int, list[int]] | None = None,
-    started: Callable[[int], None] | None = None,
+    on_start: Callable[[int], None] | None = None,
 ) -> PartialReport:
-    """Makes one check `compute` per package. `started` gets the number of each stress-ng's process."""
+    """Makes one check `compute` per package. `on_start` gets the PID of each stress-ng."""
     packages = packages or processors_by_package()
     load = PartialReport()
     with tempfile.TemporaryDirectory(prefix="vetting-cpu-") as directory, ThreadPoolExecutor(len(packages)) as pool:
         jobs = {
-            package: pool.submit(_package, package, processors, duration_s, stop, Path(directory), started)
+            package: pool.submit(_package, package, processors, duration_s, stop, Path(directory), on_start)
             for package, processors in packages.items()
         }
         for package, job in jobs.items():
@@ -42,10 +42,10 @@ def _package(
     duration_s: float,
     stop: StopFlag,
     directory: Path,
-    started: Callable[[int], None] | None,
+    on_start: Callable[[int], None] | None,
 ) -> tuple[stress_ng.StressResult, str]:
     yaml = directory / f"{package}.yaml"
-    done = stress_ng.run(stress_ng.cpu_argv(processors, duration_s, yaml), duration_s, stop, started)
+    done = stress_ng.run(stress_ng.cpu_argv(processors, duration_s, yaml), duration_s, stop, on_start)
     text = yaml.read_text(errors="replace") if yaml.exists() else ""
     return stress_ng.judge(done, text), done.stdout + done.stderr + text
 

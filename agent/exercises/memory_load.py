@@ -73,7 +73,7 @@ def stress(
     on_start: Callable[[int], None] | None = None,
 ) -> MemoryOutcome:
     """stressapptest over `megabytes`. Not tested if stressapptest did not give its own verdict. `forced` errors are for
-    the test of the tester. `on_start` gets the number of its process."""
+    the test of the tester. `on_start` gets its PID."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
     done = stressapptest.run(argv, megabytes, duration_s, stop, on_start)
     return judge_stress(name, megabytes, done, dimms, addresses)

@@ -98,7 +98,7 @@ def run(
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
     """Run one tool until it ends, times out or is stopped by the flag. `env` is added to ours with LC_ALL=C.
-    `on_start` gets the number of its process, and must not raise. `on_output` gets stdout and stderr as they come, in
+    `on_start` gets its PID, and must not raise. `on_output` gets stdout and stderr as they come, in
     the calling thread; what it raises kills the tool and is passed on. `forbids` is asked every second: it says why the
     tool must stop, or nothing while it may go on.
 

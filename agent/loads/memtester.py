@@ -51,7 +51,7 @@ def run(
     stop: StopFlag | None = None,
     on_start: Callable[[int], None] | None = None,
 ) -> shell.Completed:
-    """`on_start` gets the number of its process."""
+    """`on_start` gets its PID."""
     cap_bytes = output_bytes(megabytes, loops)
     return shell.run(argv(megabytes, loops), timeout_s, stop=stop, cap_bytes=cap_bytes, on_start=on_start)
 

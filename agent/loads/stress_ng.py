@@ -60,10 +60,10 @@ def run(
     argv: list[str],
     duration_s: float,
     stop: StopFlag | None = None,
-    started: Callable[[int], None] | None = None,
+    on_start: Callable[[int], None] | None = None,
 ) -> shell.Completed:
-    """`started` gets the number of its process."""
-    return shell.run(argv, time_limit_s(duration_s), stop=stop, on_start=started)
+    """`on_start` gets its PID."""
+    return shell.run(argv, time_limit_s(duration_s), stop=stop, on_start=on_start)
 
 
 def time_limit_s(duration_s: float) -> float:

@@ -67,7 +67,7 @@ def run(
     stop: StopFlag | None = None,
     on_start: Callable[[int], None] | None = None,
 ) -> shell.Completed:
-    """`on_start` gets the number of its process."""
+    """`on_start` gets its PID."""
     return shell.run(command, time_limit_s(megabytes, duration_s), stop=stop, on_start=on_start)
 
 
