@@ -19,42 +19,25 @@ from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import belongs_to_a_report
 from agent.counters.kernel.optical_drives import OpticalDrives
 from agent.counters.kernel.usb_disks import UsbDisks
+from agent.host import kernel_records
 from agent.host.spool import write_whole
 
-KMSG = "/dev/kmsg"
-RECORD_CAP_BYTES = 8192
 KERNEL_ERROR_LEVEL = 3
 REPEATED_LINES = 500
 
 
-def records(source: str = KMSG) -> Iterator[Record]:
-    """Every record that the kernel still has. None if its log can't be read."""
-    log = _open(source)
-    if log is None:
-        return
-    try:
-        while raw := _read(log):
-            if record := parse(raw.decode(errors="replace").rstrip("\n")):
-                yield record
-    finally:
-        os.close(log)
-
-
-def _read(log: int) -> bytes:
-    while True:
-        try:
-            return os.read(log, RECORD_CAP_BYTES)
-        except BrokenPipeError:
-            continue  # overwritten while we read
-        except OSError:
-            return b""
+def records(source: str | Path = "/dev/kmsg") -> Iterator[Record]:
+    """Every record that the kernel still has; none if its log can't be read."""
+    for raw in kernel_records.until_now(source):
+        if record := parse(raw.decode(errors="replace").rstrip("\n")):
+            yield record
 
 
 class KernelLog:
     """`take` returns the findings since the last `take`. The position is kept in `state`: so a restarted agent misses
     no message and blames none on a later stage."""
 
-    def __init__(self, state: Path, say: Callable[[str, str], None], source: str = KMSG) -> None:
+    def __init__(self, state: Path, say: Callable[[str, str], None], source: str | Path = "/dev/kmsg") -> None:
         self.state, self.say = state, say
         self._lock = threading.Lock()
         self._classify = Classifier()
@@ -64,7 +47,7 @@ class KernelLog:
         self._lost = 0
         self._repeated = 0
         self._taken_seq = self._last_seq = _read_position(state)
-        self._fd = _open(source)
+        self._fd = kernel_records.opened(source)
         self._wake_read, self._wake_write = os.pipe()
         self._thread = threading.Thread(target=self._run, name="kernel-log", daemon=True)
 
@@ -110,17 +93,7 @@ class KernelLog:
                     self._read_available()
 
     def _read_available(self) -> None:
-        while self._fd is not None:
-            try:
-                raw = os.read(self._fd, RECORD_CAP_BYTES)
-            except BlockingIOError:
-                return
-            except BrokenPipeError:
-                continue  # overwritten while we read: the jump in the next record's number says how many
-            except OSError:
-                return
-            if not raw:
-                return
+        while self._fd is not None and (raw := kernel_records.following(self._fd)):
             if record := parse(raw.decode(errors="replace").rstrip("\n")):
                 self._take_in(record)
 
@@ -151,13 +124,6 @@ def _gap(lost: int) -> list[wire.Finding]:
         return []
     text = f"system: {lost} kernel messages were overwritten before they could be read"
     return [findings.make("system.kernel_log_gap", "system", "system", text, value=float(lost))]
-
-
-def _open(source: str) -> int | None:
-    try:
-        return os.open(source, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
 
 
 def _read_position(state: Path) -> int:

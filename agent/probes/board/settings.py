@@ -3,12 +3,11 @@ it. Nothing is switched on to read it. What was not read is None."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from agent.contract import wire
-from agent.host import sysfs
+from agent.host import kernel_records, sysfs
 from agent.parsing import clean
 from agent.probes.board import boot_entries, lscpu
 
@@ -63,31 +62,17 @@ def _virtualization(root: Path) -> bool | None:
 def _is_locked(root: Path) -> bool | None:
     """Whether the kernel's log says that the firmware locked it. None if it does not, which proves nothing: the log may
     have lost its beginning."""
-    return True if _LOCKED.search(_log(root / "dev/kmsg")) else None
+    return True if _LOCKED.search(_log(root / kernel_records.KMSG)) else None
 
 
 def _log(path: Path) -> bytes:
-    """The kernel's log until now, within a bound. Each read gives one record."""
-    read = b""
-    try:
-        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    try:
-        while len(read) < _MOST_LOG_BYTES and (record := _record(source)):
-            read += record
-    finally:
-        os.close(source)
-    return read
-
-
-def _record(source: int) -> bytes:
-    try:
-        return os.read(source, 8192)
-    except BrokenPipeError:  # it was overwritten while we read; the next one is there
-        return b"\n"
-    except OSError:
-        return b""
+    """The kernel's log until now, within a bound."""
+    log = b""
+    for record in kernel_records.until_now(path):
+        log += record
+        if len(log) >= _MOST_LOG_BYTES:
+            break
+    return log
 
 
 def _tables(root: Path) -> set[str] | None:
