@@ -273,12 +273,12 @@ def test_an_adapter_that_was_not_ready_is_neither_missing_nor_unexpected(listed:
 
 
 def test_the_stage_names_it_in_a_finding_and_does_not_pass() -> None:
-    (finding,) = driverless.findings(WITHOUT_SATA)
+    (finding,) = unready.report(WITHOUT_SATA).findings
     assert (finding.code, finding.severity) == ("system.controller_not_ready", wire.Severity.WARNING)
     assert finding.component == AHCI
     required = PROFILE["stages"]["InventoryCheck"]["required"]
     passed = [wire.Check(name, wire.Outcome.PASSED) for name in required]
-    settled = settle([*passed, *driverless.checks(WITHOUT_SATA, {})], required, [])
+    settled = settle([*passed, *unready.report(WITHOUT_SATA).checks], required, [])
     assert settled.outcome is wire.Outcome.NOT_TESTED and AHCI in settled.reason
 
 

@@ -1,6 +1,5 @@
 """Cards that the kernel can't use, so that no stage tests what they lead to: network cards that no driver took (they
-lost their own firmware, or the live image has no driver for them), storage controllers whose drives are hidden, and
-controllers that were not ready."""
+lost their own firmware, or the live image has no driver for them), and storage controllers whose drives are hidden."""
 
 from __future__ import annotations
 
@@ -8,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent import findings as make
 from agent.contract import wire
 from agent.probes.bus import adapters
-from agent.reports import checks as made
+from agent.reports.checks import not_tested
 
 
 @dataclass(frozen=True)
@@ -46,39 +44,22 @@ _KINDS = {
 }
 
 
-_CURE = "vet it again; if it stays, its driver's lines in the run's log say more"
-_REQUIRED = {"storage": "disk_serials", "network": "nics", "any": "disk_serials"}
-_TOPICS = {"storage": "storage", "network": "network", "any": ""}
-
-
 def checks(inventory: wire.Inventory, expected: Mapping[str, Any]) -> list[wire.Check]:
     """One check for each such card, which is not tested. It is required unless the spec lists the card as such among
-    its adapters, since then a person knows what is not tested."""
+    its adapters, since then a person knows what is not tested. A controller that was not ready has a check of its
+    own (`unready.report`)."""
     unready = {one.slot for one in inventory.unready}
     cards = [card for card in inventory.adapters if card.kind in _KINDS and card.slot not in unready]
     listed = list(expected.get("adapters") or [])
-    return [*(_check(card, _KINDS[card.kind], listed) for card in cards), *map(_not_ready, inventory.unready)]
+    return [_check(card, _KINDS[card.kind], listed) for card in cards]
 
 
 def without_listed(inventory: wire.Inventory, expected: Mapping[str, Any]) -> wire.Inventory:
-    """The inventory, whose controllers that were not ready are those of which the spec does not say that their driver
+    """The inventory without the controllers that were not ready and that the spec lists as such cards: their driver
     never takes them."""
     listed = list(expected.get("adapters") or [])
     known = {card.slot for card in inventory.adapters if card.kind in _KINDS and _takes(listed, card)}
     return replace(inventory, unready=[one for one in inventory.unready if one.slot not in known])
-
-
-def findings(inventory: wire.Inventory) -> list[wire.Finding]:
-    """Names each controller that was not ready. It is a warning, since nothing says that it is broken; a line of the
-    kernel that says so makes a finding of its own."""
-    return [
-        make.make("system.controller_not_ready", "system", one.slot or "system", one.why) for one in inventory.unready
-    ]
-
-
-def _not_ready(one: wire.Unready) -> wire.Check:
-    why = f"{one.why}; {_CURE}"
-    return made.not_tested(_REQUIRED[one.kind], one.slot or "udev", reason=why, topic=_TOPICS[one.kind])
 
 
 def _takes(listed: list[Mapping[str, Any]], card: wire.Adapter) -> bool:
@@ -93,8 +74,8 @@ def _check(card: wire.Adapter, kind: _Kind, listed: list[Mapping[str, Any]]) -> 
     """Takes the card's entry from `listed`, since each entry stands for one card."""
     why = f"{card.slot}: {kind.why}: {card.model}"
     if not _takes(listed, card):
-        return made.not_tested(kind.required, card.slot, reason=f"{why}; {kind.cure}", topic=kind.topic)
-    return made.not_tested(kind.known, card.slot, reason=why, topic=kind.topic)
+        return not_tested(kind.required, card.slot, reason=f"{why}; {kind.cure}", topic=kind.topic)
+    return not_tested(kind.known, card.slot, reason=why, topic=kind.topic)
 
 
 def _is_of(entry: Mapping[str, Any], card: wire.Adapter) -> bool:

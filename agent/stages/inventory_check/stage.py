@@ -34,17 +34,18 @@ def run(ctx: StageContext) -> StageReport:
     inventory = driverless.without_listed(collect(found, waited), ctx.claim.expected)
     if found.ctx.claim.not_expected:
         ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
-    linked, proven = links.look(ctx, inventory), _tester(ctx)
+    late, linked, proven = unready.report(inventory), links.look(ctx, inventory), _tester(ctx)
     return checks.report(
         ctx,
         [
             *found.checks,
             *completeness(inventory),
             *driverless.checks(inventory, ctx.claim.expected),
+            *late.checks,
             *linked.checks,
             *proven,
         ],
-        findings=[*linked.findings, *driverless.findings(inventory)],
+        findings=[*linked.findings, *late.findings],
         also_required=[check.name for check in proven],
         inventory=inventory,
         numbers=_numbers(inventory),
@@ -53,7 +54,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _tester(ctx: StageContext) -> list[wire.Check]:
-    """The trials of `selftest`, each run once for the whole run."""
+    """The checks of the tester with faults made on purpose, if the profile asks for them."""
     made: list[wire.Check] = []
     for trial in made_faults.TRIALS if ctx.params(Params).prove_tester else ():
         ctx.stop.check()

@@ -11,14 +11,20 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent import findings
 from agent.contract import wire
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.rules.pattern import PCI
 from agent.probes.bus import hidden_drives
 from agent.probes.bus.lspci import PciDevice
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
 from agent.stages.inventory_check.late_disks import Waited
 
 STORAGE, NETWORK, ANY = "storage", "network", "any"
+# By what may be behind the controller: the check that is not tested, and its topic.
+_CHECKS = {STORAGE: ("disk_serials", "storage"), NETWORK: ("nics", "network"), ANY: ("disk_serials", "")}
+_CURE = "vet it again; if it stays, its driver's lines in the run's log say more"
 _GAVE_UP = re.compile(
     rf"\b(?:(?P<old>[\w-]{{1,40}}): probe of (?P<of>{PCI})|[\w-]{{1,40}} (?P<pci>{PCI}): probe with driver "
     r"(?P<driver>[\w-]{1,40})) failed with error (?P<error>-\d{1,4})\b"
@@ -91,6 +97,17 @@ def controllers(
     if not waited.udev_done:
         found.append(wire.Unready("", ANY, f"udev has not finished after {udev_wait_s:g} s: parts may be missing"))
     return found
+
+
+def report(inventory: wire.Inventory) -> PartialReport:
+    """For each controller that was not ready a required check that is not tested, and a warning: nothing says that it
+    is broken. A line of the kernel that says so makes a finding of its own."""
+    made = PartialReport()
+    for one in inventory.unready:
+        check, topic = _CHECKS[one.kind]
+        made.checks.append(checks.not_tested(check, one.slot or "udev", reason=f"{one.why}; {_CURE}", topic=topic))
+        made.findings.append(findings.make("system.controller_not_ready", "system", one.slot or "system", one.why))
+    return made
 
 
 def _why(device: PciDevice, said: Said, ended: set[str], slow: set[str], waited: Waited) -> str:
