@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from pxe import dnsmasqlog, ownport
+from pxe import dnsmasqlog
+from pxe.link import ownport
 
 MOST_ADDRESSES = 100
 _FIRST_CHOICE = 100

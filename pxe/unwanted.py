@@ -12,8 +12,6 @@ from pxe.paths import Paths
 from runs.bench.problems import Problem
 
 FOREGROUND = "--keep-in-foreground"
-# If a host dies during its test, the server must not wait for its data longer than the next host waits for the server.
-RECEIVE_TIMEOUT_MS = 20_000
 Keeper = Literal["tick", "unit", "off"]
 
 
@@ -35,26 +33,6 @@ def dnsmasqs(files: Paths, keeper: Keeper) -> list[Process]:
     ]
 
 
-def iperf3(port: int, pid_dir: Path, address: str) -> Daemon:
-    """The worker's iperf3, recognised by `--pidfile`: no other process has that argument."""
-    pid_file = pid_dir / f"iperf3-{port}.pid"
-    arguments = ("--server", "--daemon", "--bind", address, "--port", str(port), "--pidfile", str(pid_file))
-    timeout = ("--rcv-timeout", str(RECEIVE_TIMEOUT_MS))
-    return Daemon("iperf3", (*arguments, *timeout), pid_file, (str(pid_file), address, str(port)))
-
-
-def iperf3_of_unit(port: int, pid_dir: Path) -> Daemon:
-    pid_file = pid_dir / f"iperf3-unit-{port}.pid"
-    return Daemon("iperf3", (), pid_file, (str(pid_file), str(port)))
-
-
-def iperf3s(pid_dir: Path, wanted: Iterable[Daemon]) -> list[Process]:
-    """Our iperf3 servers that are not among `wanted`."""
-    servers = list(wanted)
-    ours = [one for one in daemon.running("iperf3") if _is_our_iperf3(one, pid_dir)]
-    return [one for one in ours if not any(server.is_it(one) for server in servers)]
-
-
 def end_all(processes: Iterable[Process]) -> list[Problem]:
     """End these processes. Returns one problem for each that did not end."""
     return [problem(one, why) for one in processes if (why := daemon.end(one.pid))]
@@ -68,7 +46,3 @@ def problem(process: Process, why: str = "") -> Problem:
 
 def _keeper_of(process: Process) -> Keeper:
     return "unit" if FOREGROUND in process.words else "tick"
-
-
-def _is_our_iperf3(process: Process, pid_dir: Path) -> bool:
-    return any(word.startswith(f"{pid_dir}/iperf3-") and word.endswith(".pid") for word in process.words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-import pxe.iperf
+import pxe.link.iperf
 import pxe.supervisor
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
@@ -25,7 +25,7 @@ def problem(who: str) -> Problem | None:
 def problems_now() -> list[Problem]:
     """The problems that the worker recorded, and those that this process sees itself, since the worker may be dead."""
     known = bench.problems()
-    seen = [*pxe.supervisor.strays(), *pxe.iperf.strays()]
+    seen = [*pxe.supervisor.strays(), *pxe.link.iperf.strays()]
     if not bench.problems(PART) and (one := problem("the web process")):
         seen.append(one)
     if why := storage.problem():

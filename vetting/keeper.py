@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from pxe import daemon, order, unwanted
+from pxe.link import servers
 from pxe.paths import Paths
 
 MAY, MAY_NOT = 0, 1
@@ -45,7 +46,7 @@ def may_serve(configuration: Path, files: Paths, port: int) -> int:
     from vetting import config
 
     files.make()
-    unwanted.iperf3_of_unit(port, files.pid_dir).pid_file.unlink(missing_ok=True)
+    servers.of_unit(port, files.pid_dir).pid_file.unlink(missing_ok=True)
     try:
         wish = config.load(configuration).iperf3
     except config.ConfigError as error:

@@ -32,9 +32,9 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
 import notifications.outbox
-import pxe.iperf
-import pxe.loopback
-import pxe.ownport
+import pxe.link.iperf
+import pxe.link.loopback
+import pxe.link.ownport
 import pxe.readiness
 import pxe.supervisor
 import pxe.wake
@@ -57,17 +57,17 @@ log = logging.getLogger("vetting.rounds")
 
 
 def share_link() -> None:
-    runs.dispatcher.share_link(pxe.loopback.measure)
+    runs.dispatcher.share_link(pxe.link.loopback.measure)
 
 
 # This tick comes first: it ends programs that vetting.yaml switched off, and later ticks may take long.
 TICKS: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
-    pxe.iperf.tick,
+    pxe.link.iperf.tick,
     vetting.inforce.tick,
     pxe.readiness.tick,
     runs.bench.fitness.tick,
-    pxe.ownport.tick,
+    pxe.link.ownport.tick,
     runs.dispatcher.start_runs,
     share_link,
     runs.watchdog.tick,
@@ -83,11 +83,11 @@ TICKS: tuple[Callable[[], object], ...] = (
 # The ticks of a machine that does not lead. (The tick of the watchdog also calls `look_at_web`.)
 ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
-    pxe.iperf.tick,
+    pxe.link.iperf.tick,
     vetting.inforce.tick,
     pxe.readiness.tick,
     runs.bench.fitness.tick,
-    pxe.ownport.tick,
+    pxe.link.ownport.tick,
     share_link,
     runs.outages.look_at_web,
     runs.jobs.tick,

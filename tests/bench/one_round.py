@@ -53,7 +53,7 @@ def _set_up(folder: Path) -> None:
 
 def _figures(calls: int) -> Iterator[tuple[str, tuple[float, float]]]:
     """Each call's name, and the median of its CPU time in ms with its statements."""
-    from pxe import ownport
+    from pxe.link import ownport
     from runs import outages
     from runs.bench import load, process
     from runs.models import Job

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pxe import unwanted
+from pxe.link import servers
 from vetting.front import bodies, channel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +114,7 @@ def test_a_killed_worker_leaves_nobody_behind() -> None:
 
 def test_iperf3_gives_up_a_silent_host_as_soon_as_under_the_worker() -> None:
     start = parsed(ROOT / "deploy/systemd/vetting-iperf3@.service")["Service"]["ExecStart"]
-    assert f"--rcv-timeout {unwanted.RECEIVE_TIMEOUT_MS}" in start
+    assert f"--rcv-timeout {servers.RECEIVE_TIMEOUT_MS}" in start
 
 
 def test_no_unit_carries_a_secret() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pxe import daemon, iperf
+from pxe import daemon
+from pxe.link import iperf
 from pxe.paths import Paths
 from runs.bench.problems import problems
 from tests.pxe.network import SERVER_ADDRESS, Network

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pxe import daemon, iperf, loopback
+from pxe import daemon
+from pxe.link import iperf, loopback
 from pxe.paths import Paths
 from runs.dispatcher import LoopbackResult
 from tests.pxe.network import Network

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from pxe import ownport
-from pxe.ownport import Port, parse_limit, unfit
+from pxe.link import ownport
+from pxe.link.ownport import Port, parse_limit, unfit
 from pxe.paths import Paths
 from runs import lifecycle
 from runs.bench import fitness

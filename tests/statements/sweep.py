@@ -19,7 +19,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from agentapi.refusals import refusals
-from pxe import ownport
+from pxe.link import ownport
 from runs import intake, invariants, tokens
 from runs.measurements import series_ids
 from tests.statements import snapshots, state

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
 import notifications.outbox
-import pxe.ownport
+import pxe.link.ownport
 import pxe.wake
 import runs.bench.fitness
 import runs.dispatcher

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.conf import Conf
 
 import runs.outages
-from pxe import ownport
+from pxe.link import ownport
 from runs.bench import last_seen, process, service_state
 from runs.jobs import enqueue
 from runs.machine import State

@@ -7,7 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from pxe import iperf, supervisor
+from pxe import supervisor
+from pxe.link import iperf
 from pxe.paths import paths
 
 

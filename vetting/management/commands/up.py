@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-import pxe.iperf
+import pxe.link.iperf
 import pxe.supervisor
 from vetting import processes
 from vetting.management.commands.vetworker import TITLES
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         for child in children.values():
             processes.stop(child)
         pxe.supervisor.stop()
-        pxe.iperf.stop()
+        pxe.link.iperf.stop()
 
     def _stop(self, *args: Any) -> None:
         self.stopping = True

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
-import pxe.iperf
+import pxe.link.iperf
 import pxe.paths
 import pxe.supervisor
 from runs.bench import last_seen, service_state
@@ -38,7 +38,7 @@ TITLES = ("vetworker", "qcluster")
 def switch_off() -> None:
     """End programs that vetting.yaml does not ask for before the cluster starts, even if the database fails."""
     pxe.paths.paths().make()
-    for problem in [*pxe.supervisor.switch_off(pxe.paths.paths()), *pxe.iperf.switch_off()]:
+    for problem in [*pxe.supervisor.switch_off(pxe.paths.paths()), *pxe.link.iperf.switch_off()]:
         log.error("%s", problem)
 
 

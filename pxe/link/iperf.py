@@ -14,6 +14,7 @@ from django.conf import settings
 
 from pxe import daemon, unwanted
 from pxe.daemon import Daemon, Process
+from pxe.link import servers
 from pxe.paths import paths
 from runs.bench import faults
 from runs.bench import problems as bench
@@ -50,21 +51,21 @@ def strays() -> list[Problem]:
 def stop() -> None:
     """End the servers that we started."""
     if settings.VETTING.iperf3.supervise == "tick":
-        unwanted.end_all(unwanted.iperf3s(paths().pid_dir, wanted=[]))
+        unwanted.end_all(servers.others(paths().pid_dir, wanted=[]))
 
 
 def server(port: int) -> Daemon:
-    return unwanted.iperf3(port, paths().pid_dir, settings.VETTING.web.address)
+    return servers.of_worker(port, paths().pid_dir, settings.VETTING.web.address)
 
 
 def _unwanted() -> list[Process]:
-    return unwanted.iperf3s(paths().pid_dir, _wanted())
+    return servers.others(paths().pid_dir, _wanted())
 
 
 def _wanted() -> list[Daemon]:
     config = settings.VETTING.iperf3
     if config.supervise == "unit":
-        return [unwanted.iperf3_of_unit(port, paths().pid_dir) for port in config.ports]
+        return [servers.of_unit(port, paths().pid_dir) for port in config.ports]
     return [server(port) for port in config.ports] if config.supervise == "tick" else []
 
 
@@ -73,8 +74,8 @@ def _units_that_do_not_run() -> list[str]:
     if config.supervise != "unit":
         return []
     there = list(daemon.running("iperf3"))
-    servers = {port: unwanted.iperf3_of_unit(port, paths().pid_dir) for port in config.ports}
-    missing = [port for port, one in servers.items() if not any(map(one.is_it, there))]
+    wanted = {port: servers.of_unit(port, paths().pid_dir) for port in config.ports}
+    missing = [port for port, one in wanted.items() if not any(map(one.is_it, there))]
     return [f"vetting-iperf3@{port}" for port in missing]
 
 
