@@ -167,6 +167,11 @@ class Host(models.Model):
         return self.tags.split()
 
     @property
+    def power_verbs(self) -> tuple[wakemethods.Verb, ...]:
+        """What can be done with its power, by the way it is woken and its wake options."""
+        return wakemethods.verbs(self.wake_method, self.wake_options)
+
+    @property
     def own_boot_words(self) -> list[str]:
         """What of its boot is its own, in words."""
         drive = f" {self.local_drive:#x}" if self.local_boot == LocalBoot.DRIVE else ""

@@ -26,17 +26,11 @@ NO_RETRY = (
 )
 
 
-def verbs(host: Host) -> tuple[Verb, ...]:
-    """What can be done with this host's power."""
-    return wakemethods.verbs(host.wake_method, host.wake_options)
-
-
 def why_not(host: Host, verb: Verb) -> str:
     """Why this can't be done now, in a sentence; empty if it can."""
-    offered = verbs(host)
-    if verb not in offered:
+    if verb not in host.power_verbs:
         title = wakemethods.title(host.wake_method)
-        return f"{host.name}: {title} has no {verb}, only {', '.join(offered) or 'nothing'}"
+        return f"{host.name}: {title} has no {verb}, only {', '.join(host.power_verbs) or 'nothing'}"
     run = Run.objects.busy_on(host)
     if verb in STOPPING and run is not None and run.state in TESTING:
         return (

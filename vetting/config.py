@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from hosts import specpaths, yamllines
 from vetting import targets
 from vetting.loginconfig import Login
-from vetting.netboxconfig import NetBox
+from vetting.netbox.config import NetBox
 from vetting.powercommands import Name, PowerCommand
 from vetting.section import Section
 from vetting.targets import AnyTarget

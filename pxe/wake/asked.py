@@ -105,7 +105,7 @@ def _asked(request: PowerRequest) -> None:
         said, failed = str(problem), True
     _over(request, said, failed=failed)
     if request.run is not None:
-        text = f"{wakemethods.WORDS[Verb(request.verb)]}: {said}"
+        text = f"{request.words}: {said}"
         lifecycle.note(request.run, "power", actor=Actor.OPERATOR, who=request.who, text=text)
 
 
@@ -140,7 +140,7 @@ def _hung(request: PowerRequest) -> None:
 def _better_not(request: PowerRequest, run_id: int) -> str:
     """Why the host that hung is not cycled, as things are now."""
     run = Run.objects.light().select_related("host").get(pk=run_id)
-    if Verb.CYCLE not in power.verbs(run.host):
+    if Verb.CYCLE not in run.host.power_verbs:
         return f"{wakemethods.title(run.host.wake_method)} has no power cycle"
     is_back = run.rungs.filter(at__gt=request.asked_at).exists()
     if run.state != State.FAILED or is_back or (run.last_seen and run.last_seen > request.asked_at):
@@ -161,7 +161,7 @@ def _after(request: PowerRequest) -> None:
         is_on, problem, refused = wake_power.is_on(run.host), "", False
     except WakeProblem as error:
         is_on, problem, refused = None, str(error), isinstance(error, Refused)
-    if Verb.STATUS not in wakemethods.verbs(run.host.wake_method, run.host.wake_options):
+    if Verb.STATUS not in run.host.power_verbs:
         said = f"not known: {wakemethods.title(run.host.wake_method)} can't read it"
     elif is_on is False:
         said = "off"

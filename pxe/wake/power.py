@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hosts import wakemethods
 from hosts.models import Host
 from hosts.wakemethods import STOPPING, Verb
 from pxe.wake.drivers import DRIVERS
@@ -14,7 +13,7 @@ def wake(host: Host, *, restart: Stop | None = None) -> str:
 
     A host that is on is left alone, since guests may run on it, unless `restart` allows to stop it. Raises WakeProblem.
     """
-    driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
+    driver, verbs = _driver(host), host.power_verbs
     with _machine(host, driver) as machine:
         turn_on = Verb.ON
         if Verb.STATUS in verbs and machine.status():
@@ -26,7 +25,7 @@ def wake(host: Host, *, restart: Stop | None = None) -> str:
 def act(host: Host, verb: Verb, stop: Stop) -> str:
     """Do one thing with the power of this host; `stop` says of a verb that stops it whether it may be. Returns what was
     done, or for STATUS what was read. Raises WakeProblem."""
-    driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
+    driver, verbs = _driver(host), host.power_verbs
     if verb not in verbs:
         can = ", ".join(verbs) or "nothing"
         title = driver.METHOD.title
@@ -39,7 +38,7 @@ def act(host: Host, verb: Verb, stop: Stop) -> str:
 
 def is_on(host: Host) -> bool | None:
     """Whether the host is on, as its driver reads it; None where it can't. Raises WakeProblem."""
-    if Verb.STATUS not in wakemethods.verbs(host.wake_method, host.wake_options):
+    if Verb.STATUS not in host.power_verbs:
         return None
     with _machine(host, _driver(host)) as machine:
         return machine.status()
@@ -47,7 +46,7 @@ def is_on(host: Host) -> bool | None:
 
 def cycle_to_network(host: Host, stop: Stop) -> str:
     """Power-cycle the host and have it boot from the network. Returns what was done. Raises WakeProblem."""
-    driver, verbs = _driver(host), wakemethods.verbs(host.wake_method, host.wake_options)
+    driver, verbs = _driver(host), host.power_verbs
     with _machine(host, driver) as machine:
         machine.ready()
         if why := stop.why_not():  # before its next boot is changed

@@ -158,8 +158,7 @@ def start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
     ahead = Run.objects.next_in_line().count()
     free = dispatcher.free_slots() > ahead
     not_ready = readiness.why_not()
-    verbs = power.verbs(host)
-    can_restart = Verb.STATUS in verbs and bool({Verb.CYCLE, Verb.RESET}.intersection(verbs))
+    can_restart = Verb.STATUS in host.power_verbs and bool({Verb.CYCLE, Verb.RESET}.intersection(host.power_verbs))
     return {
         "host": host, "choice": choice, "repair": repair, "ahead": ahead, "free": free, "not_ready": not_ready,
         "can_restart": can_restart,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -32,21 +34,7 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     if reason := adopting.why_not(run, path):
         return refused(request, reason, run_id)
     if request.method != "POST":
-        differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
-        lacks = [] if path else lacking.of(run)
-        ticked = [lack.topic for lack in lacks if not lack.doubt]
-        context = {
-            "run": run,
-            "path": path,
-            "differences": first(differences),
-            "parts": _parts(run) if adopting.lacks_spec(run) else [],
-            "lacks": lacks,
-            "changed_lines": first(adopting.preview(run, path, ticked)) if run.host.expected else None,
-            "notes": first(adopting.notes(run, path)),
-            "judged_again": run.state in LIVE | HELD,
-            "stage": _STAGE,
-        }
-        return render(request, "runs/adopt.html", context)
+        return render(request, "runs/adopt.html", _confirmation(run, path))
     has_no = [] if path else request.POST.getlist("has_no")
     if reason := lacking.why_not(run, has_no):
         return refused(request, reason, run_id)
@@ -56,6 +44,24 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     for sentence in [*notes.rows, *([f"and {notes.more} more ports"] if notes.more else [])]:
         messages.info(request, sentence)
     return redirect(run)
+
+
+def _confirmation(run: Run, path: str) -> dict[str, Any]:
+    """What the page shows before anything is adopted."""
+    differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
+    lacks = [] if path else lacking.of(run)
+    ticked = [lack.topic for lack in lacks if not lack.doubt]
+    return {
+        "run": run,
+        "path": path,
+        "differences": first(differences),
+        "parts": _parts(run) if adopting.lacks_spec(run) else [],
+        "lacks": lacks,
+        "changed_lines": first(adopting.preview(run, path, ticked)) if run.host.expected else None,
+        "notes": first(adopting.notes(run, path)),
+        "judged_again": run.state in LIVE | HELD,
+        "stage": _STAGE,
+    }
 
 
 def _parts(run: Run) -> list[tuple[str, Shown[sidebyside.Line]]]:

@@ -54,7 +54,7 @@ def in_full(host: Host) -> dict[str, Any]:
     runs = overview.newest_first(host.runs.all())[:NEWEST_RUNS]
     return {
         **next(of_hosts(Host.objects.filter(pk=host.pk))),
-        "power_verbs": [verb.value for verb in power.verbs(host)],
+        "power_verbs": [verb.value for verb in host.power_verbs],
         "power": [_asked(request) for request in power.newest(host)],
         "booting": {name: getattr(host, name) for name in _BOOTING},
         "notes": host.notes,

@@ -54,7 +54,7 @@ def context(host: Host) -> dict[str, Any]:
         "runs": runs,
         "newest": newest,
         "busy": busy,
-        "power_verbs": [(verb.value, WORDS[verb], verb in STOPPING) for verb in power.verbs(host)],
+        "power_verbs": [(verb.value, WORDS[verb], verb in STOPPING) for verb in host.power_verbs],
         "power_asked": power.newest(host),
         "found": host.runs.with_parts().only("id", "host_id").first(),
     }

@@ -15,6 +15,7 @@ from runs.bench import newcomers as asking
 from runs.desk import shown
 from runs.desk.access import needs, require, who
 from runs.desk.action_views import refusals_answered
+from runs.desk.request_numbers import whole_number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,9 +43,5 @@ def register_mac(request: HttpRequest, name: str) -> HttpResponse:
 def _register(request: HttpRequest, host: Host) -> HttpResponse:
     mac = registering.register(host, request.POST.get("mac", ""), who(request))
     messages.success(request, f"{mac} is one of {host.name}'s MAC addresses: it is answered when it asks again.")
-    run = host.runs.filter(pk__in=_number(request.POST.get("run", ""))).first()
+    run = host.runs.filter(pk=whole_number(request.POST.get("run", "")) or 0).first()
     return redirect(run or host)
-
-
-def _number(text: str) -> list[int]:
-    return [int(text)] if text.isascii() and text.isdigit() and len(text) < 16 else []

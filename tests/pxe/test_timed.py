@@ -7,7 +7,7 @@ import requests
 
 from tests.pxe.bmc import body, drip, serving
 from vetting.netbox import client, devices
-from vetting.netboxconfig import NetBox
+from vetting.netbox.config import NetBox
 from vetting.oidc import provider
 
 

@@ -20,7 +20,7 @@ from requests.auth import AuthBase
 
 from hosts.readable import readable
 from pxe.timed import SCHEMES, Timed
-from vetting.netboxconfig import NetBox
+from vetting.netbox.config import NetBox
 
 PAGE = 100
 MOST = 20_000

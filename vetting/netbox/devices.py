@@ -14,7 +14,7 @@ from hosts.bulk import batches
 from hosts.fields import normalise_mac
 from hosts.found_parts import clean
 from vetting.netbox.client import Client, NetBoxProblem, NotThere, Row
-from vetting.netboxconfig import NetBox, Parts
+from vetting.netbox.config import NetBox, Parts
 
 DEVICES, ITEMS, MODULES, INTERFACES = "dcim/devices", "dcim/inventory-items", "dcim/modules", "dcim/interfaces"
 _AT_ONCE = 50

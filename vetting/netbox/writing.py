@@ -18,8 +18,8 @@ from runs.judging import run_verdict
 from runs.models import Run
 from runs.reports import document, stage_rows
 from vetting.netbox.client import Client, NetBoxProblem, Row
+from vetting.netbox.config import NetBox
 from vetting.netbox.devices import DEVICES, Device, fetch
-from vetting.netboxconfig import NetBox
 
 JOURNAL = "extras/journal-entries"
 _ENTRIES = 100

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from argparse import ArgumentParser
@@ -137,9 +136,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{host} is now expected to be as run {run.pk} found it.")
 
     def _state(self, host: Host, spec: dict[str, Any] | None, *, dry: bool) -> None:
-        before, after = (expectations.to_yaml(one).splitlines() for one in (host.expected, spec))
-        self._show(list(difflib.unified_diff(before, after, lineterm="", n=2))[2:])
-        if before == after:
+        changed = adopting.changed_lines(host.expected, spec)
+        self._show(changed)
+        if not changed:
             self.stdout.write(f"{host} is expected to be like that already.")
         elif not dry:
             _write(host.name, {"expected": json.dumps(spec) if spec is not None else ""})

@@ -16,8 +16,8 @@ from runs.profiles import load as profiles
 from vetting.commandline import EXIT_USAGE
 from vetting.netbox import reading, writing
 from vetting.netbox.client import Client, NetBoxProblem
+from vetting.netbox.config import NetBox
 from vetting.netbox.devices import Found, fetch
-from vetting.netboxconfig import NetBox
 
 MOST_PROBLEMS = 5
 """After so many devices that could not be written, the others are not tried."""
