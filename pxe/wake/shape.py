@@ -103,6 +103,26 @@ class Machine:
         return WakeProblem(f"{self.who}: this way to wake has no {WORDS[verb]}")
 
 
+class VerbMachine(Machine):
+    """A device that has one call for all of on, off, cycle and reset: a subclass writes `power`."""
+
+    def power(self, verb: Verb) -> str:
+        """Do one of these four verbs. Returns what was done. Raises WakeProblem."""
+        raise NotImplementedError
+
+    def on(self) -> str:
+        return self.power(Verb.ON)
+
+    def off(self) -> str:
+        return self.power(Verb.OFF)
+
+    def cycle(self) -> str:
+        return self.power(Verb.CYCLE)
+
+    def reset(self) -> str:
+        return self.power(Verb.RESET)
+
+
 class Driver(Protocol):
     """A file of pxe/wake/drivers."""
 

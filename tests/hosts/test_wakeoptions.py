@@ -9,6 +9,7 @@ import pytest
 
 from hosts import options, wakemethods, wakeoptions
 from hosts.wakemethods import Verb
+from pxe.wake import shape
 from pxe.wake.drivers import DRIVERS
 from vetting import config
 
@@ -19,7 +20,8 @@ drivers = pytest.mark.parametrize("name", DRIVERS)
 def test_every_driver_declares_itself_wholly(name: str) -> None:
     method = DRIVERS[name].METHOD
     assert method.title and method.does and len(name) <= 16
-    own = {verb for verb in Verb if verb.name.lower() in vars(DRIVERS[name].Machine)}
+    machine, base = DRIVERS[name].Machine, shape.Machine
+    own = {verb for verb in Verb if getattr(machine, verb.name.lower()) is not getattr(base, verb.name.lower())}
     assert own - {Verb.ON} == set(method.verbs) - {Verb.ON}, "it declares what it does, and does what it declares"
     for one in options.of(method.options):
         assert one.kind in options.WORDS and one.help

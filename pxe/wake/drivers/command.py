@@ -47,7 +47,7 @@ METHOD = WakeMethod(
 )
 
 
-class Machine(shape.Machine):
+class Machine(shape.VerbMachine):
     options: Options
 
     def __init__(self, host: Host, options: Any) -> None:
@@ -55,26 +55,14 @@ class Machine(shape.Machine):
         self.at, self._until = f"command {options.command}", time.monotonic() + TOTAL_S
         self._command = settings.VETTING.wake.commands[options.command]
 
-    def on(self) -> str:
-        return self._done(Verb.ON)
-
-    def off(self) -> str:
-        return self._done(Verb.OFF)
-
-    def cycle(self) -> str:
-        return self._done(Verb.CYCLE)
-
-    def reset(self) -> str:
-        return self._done(Verb.RESET)
-
     def boot_network(self) -> str:
-        return self._done(Verb.BOOT_NETWORK)
+        return self.power(Verb.BOOT_NETWORK)
 
     def status(self) -> bool | None:
         first = [word.casefold() for word in self._run(Verb.STATUS).split()[:1]]
         return {"on": True, "off": False}.get("".join(first))
 
-    def _done(self, verb: Verb) -> str:
+    def power(self, verb: Verb) -> str:
         self._run(verb)
         return WORDS[verb]
 

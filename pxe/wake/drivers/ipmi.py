@@ -94,7 +94,7 @@ METHOD = WakeMethod(
 )
 
 
-class Machine(shape.Machine):
+class Machine(shape.VerbMachine):
     """Each verb is a call of ipmitool, with a login of its own; all together have TOTAL_S."""
 
     options: Options
@@ -102,18 +102,6 @@ class Machine(shape.Machine):
     def __init__(self, host: Host, options: Any) -> None:
         super().__init__(host, options)
         self.at, self._until = f"BMC {options.address}", time.monotonic() + TOTAL_S
-
-    def on(self) -> str:
-        return self._power(Verb.ON)
-
-    def off(self) -> str:
-        return self._power(Verb.OFF)
-
-    def cycle(self) -> str:
-        return self._power(Verb.CYCLE)
-
-    def reset(self) -> str:
-        return self._power(Verb.RESET)
 
     def status(self) -> bool | None:
         said = self._ipmitool("chassis", "power", "status")
@@ -125,7 +113,7 @@ class Machine(shape.Machine):
         self._ipmitool(*boot_device(self.options))
         return WORDS[Verb.BOOT_NETWORK]
 
-    def _power(self, verb: Verb) -> str:
+    def power(self, verb: Verb) -> str:
         self._ipmitool("chassis", "power", verb.value)
         return WORDS[verb]
 

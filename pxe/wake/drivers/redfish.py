@@ -87,7 +87,7 @@ METHOD = WakeMethod(
 )
 
 
-class Machine(shape.Machine):
+class Machine(shape.VerbMachine):
     """One login, at the first verb; all verbs together have TOTAL_S."""
 
     options: Options
@@ -116,18 +116,6 @@ class Machine(shape.Machine):
         with self._in_words():
             self._system()
 
-    def on(self) -> str:
-        return self._reset(Verb.ON)
-
-    def off(self) -> str:
-        return self._reset(Verb.OFF)
-
-    def cycle(self) -> str:
-        return self._reset(Verb.CYCLE)
-
-    def reset(self) -> str:
-        return self._reset(Verb.RESET)
-
     def status(self) -> bool | None:
         with self._in_words():
             state = self._system().power_state
@@ -145,7 +133,7 @@ class Machine(shape.Machine):
             )
         return WORDS[Verb.BOOT_NETWORK]
 
-    def _reset(self, verb: Verb) -> str:
+    def power(self, verb: Verb) -> str:
         import sushy
 
         with self._in_words():
