@@ -6,16 +6,17 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import psutil
 from django.conf import settings
+from django.utils import timezone
 
-from hosts.models import HostMac
-from pxe import dhcpservers, leases, newcomers, supervisor
+from pxe import dhcpservers, leases, supervisor
 from pxe.paths import paths
+from runs.bench import newcomers
 from runs.wording import remedies
 
 Checks = Iterator[tuple[str, str, str]]
@@ -23,7 +24,7 @@ Checks = Iterator[tuple[str, str, str]]
 CAPABILITIES = {10: "net_bind_service", 12: "net_admin", 13: "net_raw"}
 MTU_OF_BOOTING = 1500
 """iPXE and the live image send packets of this size."""
-ASKED_WITHIN = timedelta(hours=1)
+ASKED_WITHIN, MOST_NEWCOMERS = timedelta(hours=1), 20
 _STATUS = Path("/proc/self/status")
 _TIME_ERROR = 5
 """adjtimex returns it if the clock is not synchronised. [man 2 adjtimex]"""
@@ -79,15 +80,12 @@ def _inside(address: str) -> bool:
 
 
 def _newcomers() -> Checks:
-    """Machines that wanted to boot within the last hour, and that no host is."""
+    """Machines that asked for network boot within the last hour and are not registered."""
     if settings.VETTING.pxe.mode == "off":
         return
-    asked = newcomers.read(newcomers.tail(paths().log), datetime.now(), ASKED_WITHIN)
-    known = set(HostMac.objects.filter(mac__in=[one.mac for one in asked]).values_list("mac", flat=True))
-    for one in asked:
-        if one.mac not in known:
-            add = remedies.command(f"host add NAME --mac {one.mac}")
-            yield "bench", one.words, f"if it is yours: `{add}`, or `host edit NAME --add-mac` for a known host"
+    for one in newcomers.since(timezone.now() - ASKED_WITHIN)[:MOST_NEWCOMERS]:
+        add = remedies.command(f"host add NAME --mac {one.mac}")
+        yield "bench", one.words, f"if it is yours: `{add}`, or `host edit NAME --add-mac` for a known host"
 
 
 def _ports() -> Checks:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import namedtuple
 from collections.abc import Callable
-from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -14,6 +13,8 @@ import pytest
 from pxe import dhcpservers, leases, supervisor
 from pxe.dhcpservers import CanNotAsk, Server
 from pxe.paths import Paths
+from runs.bench import newcomers
+from runs.bench.newcomers import Asked
 from tests.pxe.conftest import bench  # noqa: F401
 from tests.pxe.network import SERVER_ADDRESS, SERVER_INTERFACE
 from tests.rows import a_host
@@ -107,13 +108,11 @@ def test_a_pool_that_is_used_up_is_said(network: Any, bench: Bench) -> None:  # 
 
 
 def test_a_machine_that_asked_in_vain_is_named_until_it_is_registered(network: Any, bench: Bench) -> None:  # noqa: F811
-    files, mac = bench(), "52:54:00:00:00:99"
-    at = f"{datetime.now():%b %d %H:%M:%S} dnsmasq-dhcp[7]: 4711"
-    files.log.write_text(
-        f"{at} vendor class: PXEClient:Arch:00007:UNDI:003016\n{at} DHCPDISCOVER(pxe0) {mac} ignored\n"
-    )
+    bench()
+    mac = "52:54:00:00:00:99"
+    newcomers.record([Asked(mac, 7, "PXE", time.time() - 4000), Asked(mac, 7, "PXE", time.time() - 1)])
     ((_, what, fix),) = networkstate._newcomers()
-    assert what == f"{mac} asked 1 times to boot as UEFI x64 and is not registered"
+    assert what == f"{mac} asked once as UEFI x64 and is not registered"
     assert f"./manage.py host add NAME --mac {mac}" in fix
     a_host(mac=mac)
     assert list(networkstate._newcomers()) == []
