@@ -69,7 +69,7 @@ class Options:
         default="",
         check=one_of("UEFI", "Legacy"),
     )
-    verify_tls: bool = option("false for a BMC with a certificate of its own making", default=True)
+    verify_tls: bool = option("false for a BMC with a self-signed certificate", default=True)
 
 
 def _device(given: Mapping[str, Any]) -> Device:
