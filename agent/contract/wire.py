@@ -79,7 +79,7 @@ class Mode(StrEnum):
 class Finding:
     """One fault or observation of a stage. `component` is a disk serial, DIMM locator, NIC MAC, PSU or fan name,
     `CPU<n>`, GPU UUID, `BMC` or `system`. For any other device it is the kernel's own name (a PCI address), of kind
-    system. `component_kind` is one of disk, dimm, nic, psu, fan, cpu, gpu, adapter, infiniband, bmc, system."""
+    system. `component_kind` is one of system, cpu, dimm, disk, nic, infiniband, gpu, adapter, hba, psu, fan, bmc."""
 
     code: str
     severity: Severity

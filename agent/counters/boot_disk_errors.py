@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.contract import codec, wire
+from agent.contract.component_kinds import ComponentKind
 from agent.host.spool import write_whole
 
 BEFORE_DISK_STAGES = ("InventoryCheck", "Firmware")
@@ -59,4 +60,4 @@ class BootDiskErrors:
 
 
 def _is_critical_on_disk(finding: wire.Finding) -> bool:
-    return finding.component_kind == "disk" and finding.severity is wire.Severity.CRITICAL
+    return finding.component_kind == ComponentKind.DISK and finding.severity is wire.Severity.CRITICAL

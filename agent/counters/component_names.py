@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from agent.counters import edac_label, pcie_ends
 from agent.host import sysfs
 from agent.probes.board.dmiaddresses import AddressMap
@@ -48,7 +49,7 @@ class Names:
         """Whether errors of this part never fail the host: a USB stick is no part of the host, nor is a disk on another
         machine or in a shared array, whose standby paths answer with errors. An optical drive complains about its
         disc."""
-        if part.kind != "disk":
+        if part.kind != ComponentKind.DISK:
             return False
         if re.fullmatch(r"sr\d+", part.name) or part.name in self.optical:
             return True
@@ -112,7 +113,7 @@ class Names:
         """A GPU, since a GPU driver named it. NVIDIA's driver leaves out the function, which is 0."""
         part = self._pci(address)
         full = _full(address)
-        return part if part.kind == "gpu" else Part("gpu", full if "." in full else f"{full}.0")
+        return part if part.kind == ComponentKind.GPU else Part("gpu", full if "." in full else f"{full}.0")
 
     def _nvme(self, name: str) -> Part:
         serial = sysfs.text(self.root / "sys/class/nvme" / name / "serial")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from agent import findings
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from agent.counters import gpu_faults
 from agent.probes.gpu import nvidia_smi
 from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu
@@ -21,7 +22,7 @@ def states(
 ) -> list[wire.Finding]:
     """Findings from the present state of each card that the log names. The driver is asked only if the log names a
     card. If it does not answer at all, the log's findings stand alone."""
-    named = {one.component for one in said if one.code in _QUOTED and one.component_kind == "gpu"}
+    named = {one.component for one in said if one.code in _QUOTED and one.component_kind == ComponentKind.GPU}
     if not named or not (answer := ask()).cards:
         return []
     by_name = {name: card for card in answer.cards for name in (card.name, card.pci)}

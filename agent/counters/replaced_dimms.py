@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from agent.contract.placeholders import is_placeholder
 
 LIMIT = "ecc_corrected_replaced_max"
@@ -48,7 +49,7 @@ def _dimms(expected: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def _is_too_many(one: wire.Finding, new: Mapping[str, str], most: float) -> bool:
     count = one.value if isinstance(one.value, int | float) else 1.0
-    return one.code == _CODE and one.component_kind == "dimm" and one.component in new and count > most
+    return one.code == _CODE and one.component_kind == ComponentKind.DIMM and one.component in new and count > most
 
 
 def _condemned(one: wire.Finding, serial: str, most: float) -> wire.Finding:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from agent.counters.counting import CounterBook
 from agent.stage import StageReport
 
@@ -24,7 +25,7 @@ def among(found: Iterable[wire.Finding], book: CounterBook) -> dict[str, str]:
     """The drives that refuse, and why. A SATA drive reports its lock itself (ATA security). Everything else the kernel
     logs. Then every error of the drive in the log must be a refusal; otherwise a broken drive would be excused too."""
     found = list(found)
-    broken = {one.component for one in found if one.severity is _CRITICAL and one.component_kind == "disk"}
+    broken = {one.component for one in found if one.severity is _CRITICAL and one.component_kind == ComponentKind.DISK}
     told = {
         one.component: words
         for code, words in reversed(WORDS.items())

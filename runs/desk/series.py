@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 
+from agent.contract.component_kinds import ComponentKind
 from hosts import parts
 from runs.judging import sensor_limits
 from runs.measurements import reading
@@ -112,7 +113,7 @@ def _came_late(run: Run, known: Known) -> bool:
 def _place(chart: Chart) -> tuple[int, bool, str]:
     """The order of the charts: temperatures first, and of these the processors'."""
     place = _ORDER.index(chart.name) if chart.name in _ORDER else len(_ORDER)
-    return place, chart.kind != "cpu", chart.title
+    return place, chart.kind != ComponentKind.CPU, chart.title
 
 
 def _window(run: Run, stages: list[StageRun], window_s: int | None, since: int) -> Window:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.contract.codes import CODES
+from agent.contract.component_kinds import ComponentKind
 from agent.contract.finding_code import Acts
 from hosts import parts
 from hosts.parts import LISTS
@@ -107,7 +108,7 @@ def _part(kind: str, name: str, part: Document) -> Document:
 
 
 def _hardware_id(kind: str, component: str) -> str:
-    return "system" if kind == "system" else f"{kind}:{component}"
+    return "system" if kind == ComponentKind.SYSTEM else f"{kind}:{component}"
 
 
 def _step(step: str, stage: Document, attempt: Document, known: set[str]) -> Iterator[Artifact]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from agent.contract.component_kinds import ComponentKind
 from hosts.parts import BY_WORD
 
 Part = dict[str, Any]
@@ -21,7 +22,7 @@ def serial(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
     """The serial number of a part, by which its maker knows it; of the host for what is no part in a list. A network
     card's MAC and a GPU's UUID are numbers of that kind. Empty if the run found none."""
     if kind not in BY_WORD or not BY_WORD[kind].keys:
-        return str(((inventory or {}).get("system") or {}).get("serial") or "") if kind == "system" else ""
+        return str(((inventory or {}).get("system") or {}).get("serial") or "") if kind == ComponentKind.SYSTEM else ""
     found = _find(inventory, kind, component)
     return next((str(found[key]) for key in ("serial", "mac", "uuid", "guid") if found.get(key)), "")
 

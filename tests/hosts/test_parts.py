@@ -5,14 +5,14 @@ import re
 import pytest
 
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from hosts import parts
 
 
 def test_every_kind_that_an_agent_may_report_has_words() -> None:
     _, _, listed = " ".join((wire.Finding.__doc__ or "").split()).partition("`component_kind` is one of ")
-    kinds = set(re.findall(r"\w+", listed))
-    assert {"disk", "system"} <= kinds
-    assert kinds <= set(parts.BY_WORD)
+    assert set(re.findall(r"\w+", listed)) == set(ComponentKind)
+    assert set(ComponentKind) <= set(parts.BY_WORD)
 
 
 @pytest.mark.parametrize(("kind", "words"), [("gpu", "GPU"), ("dimm", "Memory module"), ("unheard", "Unheard")])

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import findings
 from agent.contract import wire
+from agent.contract.component_kinds import ComponentKind
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
 
@@ -111,7 +112,7 @@ def _folded(text: str) -> str:
 
 
 def _checks(inventory: wire.Inventory, versions: Mapping[str, str]) -> list[wire.Check]:
-    adapters = [one for one in firmware_of_parts(inventory) if one.kind == "hba"]
+    adapters = [one for one in firmware_of_parts(inventory) if one.kind == ComponentKind.HBA]
     return [
         _read("bios", versions, "the firmware names no version"),
         _read("microcode", versions, "the kernel names no revision", topic="microcode"),

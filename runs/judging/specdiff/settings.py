@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.contract import codec, wire
+from agent.contract.component_kinds import ComponentKind
 from hosts import setup_settings
 from hosts.expectations import LIKE_A_MAC
 from runs.judging.specdiff.difference import Difference, Part, Spec
@@ -147,7 +148,7 @@ def _sriov(due: dict[str, int], actual: dict[str, int], inventory: wire.Inventor
     for name, most in due.items():
         offered = actual.get(name, 0)
         kind, blamed = ("nic", ports[name]) if name in ports else ("system", "system")
-        is_port_gone = kind == "system" and LIKE_A_MAC.fullmatch(name) is not None
+        is_port_gone = kind == ComponentKind.SYSTEM and LIKE_A_MAC.fullmatch(name) is not None
         if offered < most and not is_port_gone:
             message = f"{name}: offers {offered} virtual functions (SR-IOV), expected {most}"
             part = Part(f"settings.sriov[{name}]", kind, blamed)
