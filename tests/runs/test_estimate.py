@@ -200,6 +200,20 @@ def test_a_profile_that_lacks_something_is_estimated_by_its_own_word(lacking: st
     assert estimate.stage_s("Memory", profile, SERVER) == profile["stages"]["Memory"]["expected_s"]
 
 
+@pytest.mark.parametrize(("name", "patterns"), [("quick", 0), ("deep", 4), ("soak", 8)])
+def test_the_kernels_early_test_makes_the_boot_of_a_large_host_longer(name: str, patterns: int) -> None:
+    """A quarter of a second for each GiB and pattern."""
+    plan = estimate.planned(profiles.load(name), replace(SERVER, memory_mb=512 * 1024))
+    assert plan["boot_s"] == estimate.BOOT_S + patterns * 512 * 0.25
+    assert estimate.total_s(plan) == plan["boot_s"] + sum(durations.plan(plan).values())
+
+
+def test_a_profile_without_memory_has_no_early_test() -> None:
+    profile = profiles.load("deep")
+    del profile["stages"]["Memory"]
+    assert estimate.planned(profile, SERVER)["boot_s"] == estimate.BOOT_S
+
+
 def _host(**fields: Any) -> Host:
     return HostFactory(**fields)
 
