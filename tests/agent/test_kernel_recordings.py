@@ -40,6 +40,11 @@ def test_it_is_told_alike_however_the_lines_were_recorded(name: str) -> None:
             "Nov 27 12:00:00 node1 kern.err kernel: [  812.345678] ",
             "2023-11-27T12:00:00.123456+0100 node1 kernel: ",
             "[  812.345678] node1 kernel: ",
+            "Mon 2023-11-27 12:00:00 CET node1 kernel: ",
+            "1701082800.123456 node1 kernel: ",
+            "2023 Nov 27 12:00:00 node1 kernel: ",
+            "Nov 27 2023 12:00:00 node1 kernel: ",
+            "<3>1 2023-11-27T12:00:00.123456+01:00 node1 kernel - - - ",
             "3,1042,812345678,-;",
             "",
         )
@@ -52,6 +57,10 @@ def test_it_is_told_alike_however_the_lines_were_recorded(name: str) -> None:
     [
         "Nov 27 12:00:00 node1 smartd[812]: I/O error, dev sda, sector 0",
         "Nov 27 12:00:00 node1 python3: I/O error, dev sda, sector 0",
+        "Mon 2023-11-27 12:00:00 CET node1 smartd[812]: I/O error, dev sda, sector 0",
+        "1701082800.123456 node1 smartd[812]: I/O error, dev sda, sector 0",
+        "2023 Nov 27 12:00:00 node1 smartd[812]: I/O error, dev sda, sector 0",
+        "<3>1 2023-11-27T12:00:00.123456+01:00 node1 smartd 812 - - : I/O error, dev sda, sector 0",
         "[   12.000000] node1 smartd[812]: I/O error, dev sda, sector 0",
         "[   12.000000] systemd[1]: I/O error, dev sda, sector 0",
         "daemon:info  : [   12.000000] I/O error, dev sda, sector 0",
@@ -75,6 +84,8 @@ def test_a_line_of_a_program_says_nothing_of_the_hardware(line: str) -> None:
         "Nov 27 12:00:00 node1 sshd[812]: Accepted publickey\n",
         "Lorem ipsum dolor sit amet, consetetur sadipscing elitr\n",
         '{\n  "smartctl": {\n    "version": [7, 4]\n  }\n}\n',
+        '{\n   "dmesg": [\n      {\n         "pri": 4,\n         "time": 812.345678,\n'
+        '         "msg": "EDAC MC0: 1 CE memory read error on DIMM_A1 (channel:0 slot:0)"\n      }\n   ]\n}\n',
     ],
 )
 def test_a_recording_without_a_line_of_the_kernel_is_none(text: str) -> None:

@@ -30,11 +30,17 @@ _CLOCK = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:]{8},\d{1,9}\S{0,6} "
 )
 _CALLER = re.compile(r"\[ *[TC]\d{1,10}\] ?")
-# syslog and journalctl: time (the month may be in the operator's language), host, in busybox's facility and level,
-# program, perhaps its number.
+# syslog and journalctl: time (month and day of the week may be in the operator's language; `-o short-full` writes the
+# zone, `-o short-unix` seconds), host, in busybox's facility and level, program, perhaps its number.
 _SYSLOG = re.compile(
-    r"(?:[^\W\d_]{3,5}\.? [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}) "
+    r"(?:(?:\d{4} )?[^\W\d_]{3,5}\.? [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?|"
+    r"[^\W\d_]{2,5}\.? \d{4}-\d\d-\d\d [\d:]{8}(?:\.\d{1,9})? [A-Z+-][\w:+-]{1,6}|"
+    r"\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}|\d{10}\.\d{1,9}) "
     r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
+)
+# RFC 5424: version, time, host, program, its number, kind of message, structured data.
+_RFC_5424 = re.compile(
+    r"1 \d{4}-\d\d-\d\dT\S{8,24} \S{1,255} (?P<who>\S{1,48}) \S{1,128} \S{1,32} (?:-|\[.{1,200}\]) ?"
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
 # What is left of such a line where the host's name was taken out.
@@ -53,6 +59,8 @@ _NAMED = re.compile(
     r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
     r"Emulex LightPulse |Freeing "
 )
+# `dmesg -J`, `journalctl -o json`: only some of the lines inside would be found.
+_JSON = re.compile(r"\s{0,80}\{\s{0,80}\"")
 _COLOUR = re.compile(r"\x1b\[[\d;]{0,12}[mK]")
 # Messages of tools that could not read the log.
 _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
@@ -61,6 +69,8 @@ _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- 
 def findings(text: str, names: Names) -> list[Finding] | None:
     """The findings of a run in which every line of the log were new. None for a recording without a kernel line."""
     text = _plain(text)
+    if _JSON.match(text):
+        return None
     lines = records(text)
     classifier, tallies, usb, optical = Classifier(), Tallies(), UsbDisks(), OpticalDrives()
     for record in lines:
@@ -138,7 +148,7 @@ def _level(line: str) -> tuple[int | None, str]:
 def _without_syslog(line: str) -> tuple[bool, str]:
     if match := _NO_HOST.match(line):
         return True, line[match.end() :]
-    match = _SYSLOG.match(line)
+    match = _SYSLOG.match(line) or _RFC_5424.match(line)
     return (match["who"] == "kernel", line[match.end() :]) if match else (True, line)
 
 

@@ -69,7 +69,10 @@ GROUPS = (
     ),
     Group(_OF_BUSES, buses.PATTERNS),
     Group((" error", "disk failure", "failing path", "cannot continue"), (block.ERROR, *block.PATTERNS)),
-    Group(("btrfs", "ext4-fs", "ext3-fs", "ext2-fs", "jbd2", "xfs (", "device-mapper: "), filesystems.PATTERNS),
+    Group(
+        ("btrfs", "ext4-fs", "ext3-fs", "ext2-fs", "jbd2", "xfs (", "device-mapper: ", "i/o failure"),
+        filesystems.PATTERNS,
+    ),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
     Group(_OF_CONTROLLERS, controllers.PATTERNS),
     Group(("sd ", "scsi", "ata", "nvme", "mmc", "not responding", "capacity change"), drives.PATTERNS),

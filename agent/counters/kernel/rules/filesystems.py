@@ -2,7 +2,7 @@
 the cause, and the live image mounts no file system of the host: a warning.
 
 Wordings: fs/ext4/super.c, fs/jbd2/, fs/xfs/ (xfs_error.c, xfs_buf.c, xfs_fsops.c), fs/btrfs/ (inode.c, volumes.c,
-disk-io.c, scrub.c), drivers/md/dm-integrity.c, dm-verity-target.c."""
+disk-io.c, scrub.c), drivers/md/dm-integrity.c, dm-verity-target.c; OpenZFS, module/zfs/zio.c."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ PATTERNS = (
         r"Corruption (?:detected|of (?:in-memory data|on-disk metadata)))",
     ),
     warning("disk.io_error", rf"\bXFS \({_NAME}\): (?:metadata I/O error|log I/O error|Log I/O Error)"),
+    # ZFS waits for its disks to come back.
+    warning("disk.io_error", r"\bPool '(?P<word>[^']{1,64})' has encountered an uncorrectable I/O failure"),
     warning(_CODE, r"\bdevice-mapper: integrity: (?P<word>\S{1,32}): Checksum failed at sector"),
     warning(_CODE, r"\bdevice-mapper: verity: (?P<word>\S{1,32}): (?:data|metadata) block \d+ is corrupted"),
 )
