@@ -154,6 +154,8 @@ SOUND = {
     "a statistic at the host's own limit": (
         ata(**statistic(5, 8, "Current Temperature", 60, monitored_condition_met=True)), {"smart.drive_warns"}
     ),
+    "a head that has left its limits": (ata(**statistic(4, 24, "Element Status", 1)), {"smart.drive_warns"}),
+    "heads within their limits": (ata(**statistic(4, 24, "Element Status", 0)), set()),
     "places that the drive has replaced": (scanned(3, 2), set()),
     "places written again": (scanned(3, 5), set()),
     "a maker's own parameter among them": (sas(scsi_background_scan={

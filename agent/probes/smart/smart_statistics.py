@@ -14,6 +14,8 @@ Place = tuple[int, int]
 ENDURANCE: Place = (7, 8)
 UNCORRECTABLE: Place = (4, 8)
 STARTS: Place = (3, 48)
+# Physical Element Status Changed (ACS-5): an element, such as a head, has left its maker's limits.
+ELEMENTS: Place = (4, 24)
 # Page and offset of the judged statistics, with their finding codes. Page 5 is temperature, which has limits of its
 # own.
 COUNTED: dict[Place, str] = {
@@ -54,7 +56,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[Place, Statistic]:
 def _row(row: dict[str, Any], place: Place, gaps: Gaps) -> dict[Place, Statistic]:
     name, flags = clean(row.get("name"))[:60], mapping(row.get("flags"))
     at_limit, valid = flags.get("monitored_condition_met") is True, flags.get("valid")
-    if place not in COUNTED and place != ENDURANCE:
+    if place not in COUNTED and place not in (ENDURANCE, ELEMENTS):
         return {place: Statistic(name, None, at_limit)} if at_limit else {}
     what = f"device statistic {name or place}"
     if not isinstance(valid, bool):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from agent import findings
 from agent.contract import wire
 from agent.probes.drives import safe_mode
-from agent.probes.smart import smart_counts, smart_meanings, smart_scsi, smartctl
+from agent.probes.smart import smart_counts, smart_meanings, smart_scsi, smart_statistics, smartctl
 from agent.probes.smart.smart_attributes import NOW, PAST, Attribute
 from agent.probes.smart.smart_error_log import OF_THE_MEDIUM, Logged
 from agent.reports.checks import Limit
@@ -95,10 +95,15 @@ def _number(value: int | None) -> float | None:
 
 
 def _statistics(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    for one in smart.statistics.values():
+    for place, one in smart.statistics.items():
         if one.at_limit:
             message = f"{device}: {one.name or 'a device statistic'} has met the condition that is set for it"
             yield findings.make("smart.drive_warns", "disk", serial, message)
+        if place == smart_statistics.ELEMENTS and one.value:
+            message = (
+                f"{device}: a physical element, such as a head, has changed its state: {one.value} by its statistics"
+            )
+            yield findings.make("smart.drive_warns", "disk", serial, message, value=float(one.value))
 
 
 def _starts(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
