@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -35,9 +36,12 @@ PLATFORMS = (
     *(f"manylinux_2_{minor}_x86_64" for minor in (36, 34, 31, 28, 17, 12, 5)),
     "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64",
 )  # fmt: skip
-# Three packages of the lock file have no wheel: pip builds them at the installation, by these.
-BUILDERS = ("setuptools==80.9.0", "wheel==0.45.1")
-BUILDER_FILES = tuple(f"{pin.replace('==', '-')}-" for pin in BUILDERS)
+# Three packages of the lock file have no wheel: pip builds them at the installation, by these. With hashes, since the
+# release signs whatever comes.
+BUILDERS = """\
+setuptools==80.9.0 --hash=sha256:062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922
+wheel==0.45.1 --hash=sha256:708e7481cc80179af0e556bbf0cc00b8444c7321e2700b8d8580231d13017248
+"""
 INSIDE = "vetting"
 LINKS = "LINKS"
 SUMS, SIGNATURE, NAMESPACE = "SHA256SUMS", "SHA256SUMS.sig", "vetting-release"
@@ -123,10 +127,13 @@ def lay_wheels(target: Path, cache: Path) -> None:
         words = ["--implementation", "cp", "--python-version", python]
         words += [word for platform in PLATFORMS for word in ("--platform", platform)]
         _fetch(*pip, *words, "--require-hashes", "-d", str(cache), "-r", str(ROOT / LOCK), cache=cache)
-    _fetch(*pip, "-d", str(cache), *BUILDERS, cache=cache)
-    locked = (ROOT / LOCK).read_text()
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as builders:
+        builders.write(BUILDERS)
+        builders.flush()
+        _fetch(*pip, "--require-hashes", "-d", str(cache), "-r", builders.name, cache=cache)
+    locked = (ROOT / LOCK).read_text() + BUILDERS
     for file in sorted(cache.iterdir()):
-        if f"sha256:{_sha256(file)}" in locked or file.name.startswith(BUILDER_FILES):
+        if f"sha256:{_sha256(file)}" in locked:
             shutil.copyfile(file, target / file.name)
 
 

@@ -168,3 +168,14 @@ def test_the_code_is_that_of_the_commit(tmp_path: Path) -> None:
 def test_without_an_image_it_says_how_to_build_one(tmp_path: Path) -> None:
     with pytest.raises(release.CanNotRelease, match="make image"):
         release.lay_image(tmp_path / "image", tmp_path / "none")
+
+
+def test_only_files_with_a_known_hash_come_into_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(release, "_fetch", lambda *words, cache: asked.extend(words))
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "setuptools-80.9.0-py3-none-any.whl").write_text("another one of that name")
+    release.lay_wheels(tmp_path / "wheels", cache)
+    assert list((tmp_path / "wheels").iterdir()) == []
+    assert asked.count("--require-hashes") == asked.count("download") == 3
