@@ -13,6 +13,7 @@ import pytest
 # Before any test module imports twisted.internet.testing: zope.interface then marks Python's own Mapping in a way that
 # sushy, whose fields are mappings, can't be imported with. No process of the product imports it.
 import sushy  # noqa: F401
+from django.conf import settings as django_settings
 from hypothesis import settings as property_settings
 
 from runs.bench import faults
@@ -22,6 +23,14 @@ property_settings.register_profile("busy", deadline=None)
 property_settings.load_profile("busy")
 
 WHOLE_MACHINE_S = 3600
+_FOR_NEW_FILES = "PRAGMA auto_vacuum=INCREMENTAL;"
+
+
+def pytest_configure() -> None:
+    """The tests' database is new, also where the working copy has one: vetting/settings.py then leaves this out."""
+    options = django_settings.DATABASES["default"].get("OPTIONS", {})
+    if (words := options.get("init_command")) and _FOR_NEW_FILES not in words:
+        options["init_command"] = _FOR_NEW_FILES + words
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
