@@ -12,6 +12,7 @@ from agent.contract.component_kinds import ComponentKind
 from agent.counters import edac_label, pcie_ends
 from agent.host import sysfs
 from agent.probes.board.dmiaddresses import AddressMap
+from agent.probes.board.frames import FRAME_BYTES
 from agent.probes.drives.disks import is_remote
 from agent.sensors.chip import Part
 
@@ -22,7 +23,6 @@ _PARTITION = re.compile(r"((?:xv|[hsv])d[a-z]+)\d+|(.+\d)p\d+")
 _PATH = re.compile(r"(?<=\d)c\d+(?=n\d)")
 # The drivers that number their controllers together. (mptbase.c)
 _FUSION = ("mptsas", "mptspi", "mptfc")
-_FRAME_BYTES = 4096
 _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]{2})(?:\.(?P<function>[0-7]))?")
 
 
@@ -182,7 +182,7 @@ class Names:
 
 
 def _of_frame(number: str) -> str:
-    return f"{int(number, 16) * _FRAME_BYTES:x}"
+    return f"{int(number, 16) * FRAME_BYTES:x}"
 
 
 def _slot(address: str) -> tuple[int, str, str | None] | None:

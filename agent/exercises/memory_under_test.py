@@ -12,9 +12,9 @@ from pathlib import Path
 from agent.probes.board import pagemap
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.probes.board.frames import FRAME_BYTES, Frames
+from agent.probes.board.meminfo import MIB
 from agent.probes.board.pagemap import Region
 
-MIB = 1024 * 1024
 _LOOK_S = 0.2
 # A test has all its memory if it has this share of it: the rest are its own program and rounding.
 _FULL = 0.995

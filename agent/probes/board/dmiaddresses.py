@@ -18,8 +18,8 @@ from agent.contract import wire
 from agent.probes.board import dmimemory
 from agent.probes.board.dmidecode import Structure
 from agent.probes.board.iomem import Range
+from agent.probes.board.meminfo import MIB
 
-MIB = 1024 * 1024
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{1,16}")
 # Boards list an empty slot with addresses from 0 to 0, of which dmidecode makes one KiB (Intel D945, Sony VAIO).
 _NOTHING_BYTES = 1024

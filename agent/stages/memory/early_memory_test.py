@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.contract import wire
 from agent.counters.kernel import boot, log
 from agent.counters.kernel.kmsg_record import Record
-from agent.exercises.memory_under_test import MIB, frames_of
+from agent.exercises.memory_under_test import frames_of
 from agent.exercises.wrong_memory import miscompared
 from agent.loads.wrong_word import WrongWord
 from agent.parsing import ParseError
@@ -74,7 +74,7 @@ def judge(patterns: int, said: Said, dimms: Sequence[wire.Dimm], addresses: Addr
     wanted = patterns or int(given[1] if given else 0)
     if why := _unproven(wanted, given is not None, test, bad_bytes):
         return Outcome(checks.not_tested(CHECK, reason=why), evidence=evidence)
-    size_mb = sum(end - start for start, end in test.rounds[-1].ranges) / MIB
+    size_mb = sum(end - start for start, end in test.rounds[-1].ranges) / meminfo.MIB
     words = f"{len(test.rounds)} patterns over {size_mb:.0f} MiB, before the system lay there"
     return Outcome(checks.passed(CHECK, reason=words), [], _frames(test, addresses), len(test.rounds), evidence)
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.contract import wire
-from agent.exercises.memory_under_test import MIB, UnderTest
+from agent.exercises.memory_under_test import UnderTest
 from agent.probes.board import pagemap
 from agent.probes.board.dmiaddresses import AddressMap, Span
 from agent.probes.board.frames import FRAME_BYTES, Frames
+from agent.probes.board.meminfo import MIB
 from agent.reports import checks
 
 CHECK = "module_coverage"
