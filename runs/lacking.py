@@ -150,11 +150,6 @@ _STATED: dict[str, Callable[[Document], Any]] = {
 """By topic, whether the expected spec says that the host has it."""
 
 
-def without_doubt(run: Run) -> list[str]:
-    """The topics of the one proposal for all."""
-    return [lack.topic for lack in of(run) if not lack.doubt]
-
-
 def why_not(run: Run, topics: Iterable[str]) -> str:
     """Why these can't be said not to be there, in a sentence; empty if they can."""
     offered = [lack.topic for lack in of(run)]

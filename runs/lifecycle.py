@@ -27,6 +27,7 @@ from runs.wording import naming
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
 _NOTES_PER_MINUTE = 20
+_DISPATCHER = "dispatcher"
 
 
 class NotReady(Refused):
@@ -202,60 +203,60 @@ def ask_power(host: Host, verb: Verb, who: str = "") -> None:
 # --- the worker --------------------------------------------------------------------------------------------------
 
 
-def dispatch(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
+def dispatch(run: Run, slots: int | None = None) -> None:
     """Give the run a slot: expect the boot and wake the host. The history keeps `slots`, how many there are."""
     with locked(run.pk) as run:
-        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free", slots=slots)
+        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=_DISPATCHER, why="a slot is free", slots=slots)
 
 
-def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
+def grant_retry(run: Run, slots: int | None = None) -> None:
     """Give a slot to the retry that was asked for."""
     with locked(run.pk) as run:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
         target = State.INVENTORY_CHECK if stage_rows.was_booted_anew(run) else State(run.retry_stage)
         why = f"retry of {naming.state_in_words(target)}"
-        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, slots=slots)
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=_DISPATCHER, why=why, target=target, slots=slots)
         orchestrator_stages.advance(run)
 
 
-def take_back_retry(run: Run, why: str, who: str = "dispatcher") -> None:
+def take_back_retry(run: Run, why: str) -> None:
     """The retry could not start, by a fault of ours: the hold stays, and the operator may ask again."""
     with locked(run.pk) as run:
         if run.state == State.FAILED_HOLDING and run.retry_stage:
             text = f"retry of {naming.state_in_words(run.retry_stage)} can't start, by a fault of ours: {why}"
             run.retry_stage = ""
             run.save(update_fields=["retry_stage"])
-            write_event(run, "retry_failed", actor=Actor.WORKER, who=who, text=text)
+            write_event(run, "retry_failed", actor=Actor.WORKER, who=_DISPATCHER, text=text)
 
 
-def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
+def give_go(run: Run, why: str = "") -> None:
     """Let the waiting stage use the shared link. Its deadline counts from now. `why` says what is known of the
     bench."""
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.update(go_at=timezone.now(), bench=""):
             text = f"{naming.state_in_words(run.state)} may start" + (f": {why}" if why else "")
-            write_event(run, "go", actor=Actor.WORKER, who=who, text=text)
+            write_event(run, "go", actor=Actor.WORKER, who=_DISPATCHER, text=text)
 
 
-def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
+def wait_for_bench(run: Run, why: str) -> None:
     """The link is free, but the bench can't measure: record why the stage goes on waiting."""
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.filter(bench_since=None).update(bench=why, bench_since=timezone.now()):
             text = f"{naming.state_in_words(run.state)} waits for the bench: {why}"
-            write_event(run, "bench_waits", actor=Actor.WORKER, who=who, text=text)
+            write_event(run, "bench_waits", actor=Actor.WORKER, who=_DISPATCHER, text=text)
 
 
-def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
+def leave_untested(run: Run, why: str) -> None:
     """The bench did not become fit in time: the waiting stage is not tested, and the run goes on."""
     with locked(run.pk) as run:
         stage_run = stage_rows.current(run)
         if stage_run is not None and stage_run.go_at is None:
             stage_run.bench = why
             stage_rows.finish(stage_run, Outcome.NOT_TESTED, f"bench: {why}")
-            orchestrator_stages.after_stage(run, stage_run, who=who)
+            orchestrator_stages.after_stage(run, stage_run, who=_DISPATCHER)
 
 
 def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:

@@ -1,11 +1,11 @@
-"""Ask for a run's report, and find the job that writes it."""
+"""Ask for a run's report."""
 
 from __future__ import annotations
 
 from django.conf import settings
 
 from runs import jobs
-from runs.models import Job, Run
+from runs.models import Run
 
 # A run of 40 hours whose measurements were never rolled up takes 3 s of a processor, and a starved bench six times as
 # long. Q_CLUSTER's retry is 120 s.
@@ -23,8 +23,3 @@ def want(run: Run) -> None:
     jobs.ask(WRITE, run.pk, run_id=run.pk)
     if settings.VETTING.netbox.write_back:
         jobs.ask(WRITE_NETBOX, run.pk, run_id=run.pk)
-
-
-def job_of(run: Run) -> Job | None:
-    """The job that writes the report; None if it is written, or was not asked for."""
-    return run.jobs.filter(call=WRITE.call).first()

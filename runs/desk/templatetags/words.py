@@ -109,6 +109,11 @@ def earlier_checks_shown(attempt: StageRun) -> listed.Shown[Any]:
 
 
 @register.filter
+def signatures_shown(refusal: dict[str, Any]) -> listed.Shown[Any]:
+    return listed.first(refusal["signatures"], bounds.SHOWN_SIGNATURES)
+
+
+@register.filter
 def earlier_numbers_shown(attempt: StageRun) -> listed.Shown[Any]:
     return listed.entries(attempt.numbers, bounds.SHOWN_EARLIER_CHECKS)
 
