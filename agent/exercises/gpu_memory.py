@@ -56,7 +56,8 @@ def of_silent_cards(ctx: StageContext, answer: Answer, report: PartialReport) ->
         state, found = gpu_state.of_silent(name, one, _topic(ctx, LOAD_TOPIC))
         report.checks += [state, _not_tested(ctx, name, f"its driver says: {one.words[:200]}")]
         report.findings += found
-    lacking = (answer.attached or 0) - len(answer.cards) - len([one for one in silent if one.is_gone])
+    listed = {card.pci for card in answer.cards}
+    lacking = (answer.attached or 0) - len(listed) - len([one for one in silent if one.is_gone])
     if lacking > 0:
         report.checks.append(_not_tested(ctx, "system", f"{lacking} of {answer.attached} attached GPUs are not listed"))
     if answer.trouble:

@@ -281,6 +281,16 @@ def test_the_reason_names_what_was_recorded_in_place_of_xml(text: str, reason: s
     assert reason in said
 
 
+def test_a_card_that_is_listed_twice_stands_for_no_other(tmp_path: Path) -> None:
+    text = recorded("nvidia-smi", "a10g.xml").replace("<attached_gpus>1", "<attached_gpus>2")
+    card = text[text.index("<gpu id") : text.index("</gpu>") + len("</gpu>")]
+    outcome, reason, codes = judged(tmp_path, text.replace(card, card + card))
+    assert (outcome, codes) == ("not_tested", [])
+    assert "1 of 2 attached GPUs are not listed" in reason
+    other = card.replace("00:1E.0", "00:1F.0").replace("000000000002", "000000000009")
+    assert judged(tmp_path, text.replace(card, card + other))[0] == "passed"
+
+
 def test_a_count_of_zero_is_no_evidence_while_ecc_is_off(tmp_path: Path) -> None:
     outcome, reason, codes = judged(tmp_path, changed("a10g.xml", current_ecc="Disabled"))
     assert (outcome, codes) == ("not_tested", [])
