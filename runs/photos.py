@@ -20,6 +20,8 @@ from runs.transition import Refused, locked, write_event
 PREFIX = "photo-"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_CHARACTERS = 60
+KIND_BYTES = 16
+"""So much of a photo says what it is."""
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 

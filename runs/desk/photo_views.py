@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -13,6 +13,7 @@ from runs import photos, retention
 from runs.desk import run_page
 from runs.desk.access import needs, who
 from runs.desk.action_views import refusals_answered
+from runs.files import sending
 from runs.transition import Refused
 
 _POLICY = "default-src 'none'; sandbox"
@@ -22,17 +23,23 @@ _POLICY = "default-src 'none'; sandbox"
 @never_cache
 @needs()
 def photo(request: HttpRequest, run_id: int, photo: str) -> HttpResponseBase:
-    """The photo itself. It was looked at when it came: no browser takes it for anything else than an image."""
+    """The photo itself, sent as other files of runs are: a reader that takes it slowly holds no memory. It is looked at
+    again: no browser takes it for anything else than an image."""
     row = photos.of(run_page.load(run_id)).filter(name=photo).first()
     path = retention.inside(row.path) if row else None
     try:
-        data = path.read_bytes() if path else b""
+        stream = path.open("rb") if path else None
     except OSError:
-        data = b""
-    if not (kind := photos.kind(data)):
+        stream = None
+    if path is None or stream is None:
         raise Http404(f"Run {run_id} has no photo {bounds.quoted(photo)}.")
+    if not (kind := photos.kind(stream.read(photos.KIND_BYTES))):
+        stream.close()
+        raise Http404(f"{bounds.quoted(photo)} of run {run_id} is no photo any more.")
+    stream.seek(0)
     headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _POLICY}
-    return HttpResponse(data, content_type=photos.TYPES[kind], headers=headers)
+    response = FileResponse(stream, content_type=photos.TYPES[kind], headers=headers)
+    return sending.handed_over(request, response, path)
 
 
 @require_POST

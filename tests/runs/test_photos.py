@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from hosts import bounds
 from runs import photos, retention
+from runs.desk import photo_views
+from runs.files import sending
 from runs.invariants import stored
 from runs.models import Artifact, Run
 from runs.reports import checking, exports
@@ -55,6 +58,17 @@ def of(run: Run) -> list[str]:
     return list(photos.of(run).values_list("name", flat=True))
 
 
+def test_a_photo_is_sent_by_the_server_piece_by_piece_where_it_can(operator: Client) -> None:
+    run = rows.a_run(verdict="failed", state="Failed")
+    sent(operator, run, PNG)
+    [name] = of(run)
+    request = RequestFactory().get(f"/runs/{run.pk}/photos/{name}/")
+    request.user, request.scope = get_user_model().objects.get(), {sending.OFFERED: True}
+    answer = photo_views.photo(request, run_id=run.pk, photo=name)
+    assert sending.is_handed_over(answer) and answer.content == b""
+    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("image/png", str(len(PNG)))
+
+
 def test_a_photo_is_shown_on_the_page_and_is_in_the_pack(operator: Client) -> None:
     run = rows.a_run(verdict="failed", state="Failed")
     assert sent(operator, run, PNG, "../../bay 3 <b>.PNG").status_code == 302
@@ -63,7 +77,7 @@ def test_a_photo_is_shown_on_the_page_and_is_in_the_pack(operator: Client) -> No
     page = operator.get(f"/runs/{run.pk}/").content.decode()
     assert f'src="/runs/{run.pk}/photos/{name}/"' in page and "Remove" in page
     shown = operator.get(f"/runs/{run.pk}/photos/{name}/")
-    assert (shown.content, shown.headers["Content-Type"]) == (PNG, "image/png")
+    assert (shown.getvalue(), shown.headers["Content-Type"]) == (PNG, "image/png")
     assert (shown.headers["X-Content-Type-Options"], "sandbox" in shown.headers["Content-Security-Policy"]) == (
         "nosniff", True
     )  # fmt: skip
