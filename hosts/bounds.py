@@ -1,8 +1,7 @@
 """The bounds of each text and list that comes from outside: from a host, a BMC, a file, a person. This is the only
 table. Code that reads such input cuts it to a bound of this table or refuses it.
 
-A bound on a text is in characters,
-on a list in entries. A text that was cut says by how much.
+A bound on a text is in characters, on a list in entries. A text that was cut says by how much.
 """
 
 from __future__ import annotations

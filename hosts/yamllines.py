@@ -1,8 +1,7 @@
 """Read YAML that people type: strictly, and with the line of every value for error messages.
 
-Only what YAML 1.2 calls
-a number or a boolean is one. PyYAML's own rules would read the MAC
-`52:54:00:12:34:56` as a base-60 number, the serial `0012` as ten and the answer `no` as false.
+Only what YAML 1.2 calls a number or a boolean is one. PyYAML's own rules would read the MAC `52:54:00:12:34:56` as a
+base-60 number, the serial `0012` as ten and the answer `no` as false.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The order file for dnsmasq's unit: whether to run, with which files, and since when.
 
-The worker renews it every few
-seconds: while it stays the same it is not written to the disk, but its time is that of a file in the machine's memory.
-systemd starts the unit only if the file exists and vetting/keeper.py finds it current. It is not current without a
-worker, after a reboot, or after a change of vetting.yaml.
+The worker renews it every few seconds: while it stays the same it is not written to the disk, but its time is that of a
+file in the machine's memory. systemd starts the unit only if the file exists and vetting/keeper.py finds it current. It
+is not current without a worker, after a reboot, or after a change of vetting.yaml.
 """
 
 from __future__ import annotations

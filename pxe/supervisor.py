@@ -1,9 +1,8 @@
 """Keep dnsmasq running with the configuration from vetting.yaml and the MACs of the enabled hosts.
 
-dnsmasq is no child
-of the worker: it puts itself into the background and outlives the worker. Every tick compares the actual state with the
-wanted one. With `pxe.supervise: unit` systemd starts dnsmasq, as long as there is a current order for it
-(pxe/order.py).
+dnsmasq is no child of the worker: it puts itself into the background and outlives the worker. Every tick compares the
+actual state with the wanted one. With `pxe.supervise: unit` systemd starts dnsmasq, as long as there is a current order
+for it (pxe/order.py).
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """The janitor: removes old files, and never a row of a run's history.
 
 Artifacts older than `artifacts.retention_days` are removed with their rows, logs older than `logs.retention_days`
-without. If the files of all runs take more than `janitor.most_gb`, those of the oldest runs go, too. Runs,
-hosts, stages, findings, measurements and differences stay for ever; of measurements the single values only for
+without. If the files of all runs take more than `janitor.most_gb`, those of the oldest runs go, too. Runs, hosts,
+stages, findings, measurements and differences stay for ever; of measurements the single values only for
 `measurements.keep_every_value_days`, if the operator sets it. Then the database gives back to the disk what it does not
-need (`runs/database/compact.py`). A sweep takes longer the more files there are, so it is a
-job.
+need (`runs/database/compact.py`). A sweep takes longer the more files there are, so it is a job.
 """
 
 from __future__ import annotations

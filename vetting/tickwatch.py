@@ -1,9 +1,8 @@
 """A thread beside the ticks, so that one slow tick does not stop the round.
 
-During a round the thread shows that the
-worker is alive (`Lease.ticked_at`), whatever a tick does. A tick that takes longer than `LIMIT_S` is interrupted and
-paused for a while. If it can't be interrupted, its process ends after `END_S`, and another process continues the round.
-Log, pages and /healthz say which tick it was.
+During a round the thread shows that the worker is alive (`Lease.ticked_at`), whatever a tick does. A tick that takes
+longer than `LIMIT_S` is interrupted and paused for a while. If it can't be interrupted, its process ends after `END_S`,
+and another process continues the round. Log, pages and /healthz say which tick it was.
 """
 
 from __future__ import annotations

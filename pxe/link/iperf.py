@@ -1,7 +1,6 @@
 """Keeps one `iperf3 -s` running per configured port: the other end of the Network stage.
 
-A server takes one test at a time. Each is a process of its own in the background, like dnsmasq no child of
-the worker.
+A server takes one test at a time. Each is a process of its own in the background, like dnsmasq no child of the worker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What must always hold in the data. `manage.py doctor`, tests and fault campaigns use these checks.
 
-`check()` reads
-and changes nothing. It may run beside a working orchestrator. Rows and files are not read at one moment, so a violation
-is checked again and only reported if it persists.
+`check()` reads and changes nothing. It may run beside a working orchestrator. Rows and files are not read at one
+moment, so a violation is checked again and only reported if it persists.
 """
 
 from __future__ import annotations

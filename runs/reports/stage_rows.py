@@ -1,8 +1,7 @@
 """The stages of a run's report: each attempt with its findings, cut to a useful length.
 
-A stage's row may have two
-megabytes and thousands of findings. So attempts are read one at a time, and long lists are cut, the worst entries
-first. `left_out` says how many entries each list lost.
+A stage's row may have two megabytes and thousands of findings. So attempts are read one at a time, and long lists are
+cut, the worst entries first. `left_out` says how many entries each list lost.
 """
 
 from __future__ import annotations

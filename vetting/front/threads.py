@@ -1,8 +1,7 @@
 """Run Django's requests in a few permanent threads, each with its database connection. Otherwise Django starts two
 threads for every request, which takes half of the time.
 
-Each kind of request has its own threads, so that agents never
-wait behind pages or logins.
+Each kind of request has its own threads, so that agents never wait behind pages or logins.
 """
 
 from __future__ import annotations

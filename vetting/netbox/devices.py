@@ -109,9 +109,13 @@ def _complete(client: Client, patterns: Parts, devices: list[Device]) -> None:
             if (mac := _mac(row)) and mac not in (macs := by_id[_of(row)].macs):
                 macs.append(mac)
         for path in (ITEMS, MODULES):
-            for row in _there(client, path, list(by_id)):
-                if part := _part(path, row, patterns):
-                    by_id[_of(row)].parts.append(part)
+            _add_parts(client, path, patterns, by_id)
+
+
+def _add_parts(client: Client, path: str, patterns: Parts, by_id: dict[int, Device]) -> None:
+    for row in _there(client, path, list(by_id)):
+        if part := _part(path, row, patterns):
+            by_id[_of(row)].parts.append(part)
 
 
 def _there(client: Client, path: str, of: list[int]) -> Iterator[Row]:
