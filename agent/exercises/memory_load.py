@@ -103,6 +103,17 @@ def judge_stress(
     return MemoryOutcome(checks.passed(name, reason=words), [], result.moved_mb, result.rate_mb_s, text)
 
 
+def continued(first: MemoryOutcome, more: MemoryOutcome) -> MemoryOutcome:
+    """One outcome of a test that passed and went on with the same memory: as the second part says, and as much as both
+    did."""
+    evidence = f"{first.evidence}\n{more.evidence}"
+    if more.check.outcome is not wire.Outcome.PASSED:
+        return replace(more, moved_mb=first.moved_mb + more.moved_mb, evidence=evidence)
+    words = f"{first.check.reason}; longer, since that was too little: {more.check.reason}"
+    check = checks.passed(first.check.name, first.check.component, reason=words)
+    return replace(first, check=check, moved_mb=first.moved_mb + more.moved_mb, evidence=evidence)
+
+
 def patterns(
     name: str,
     megabytes: int,

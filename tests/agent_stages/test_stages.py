@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
+from agent.contract.host_facts import START_S
 from agent.contract.stage_values import ProfileLacks
 from agent.contract.stages import SPECS
 from agent.exercises import memory_load
@@ -208,6 +209,43 @@ def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> 
     assert enough.reason == "900 of 1000 MiB (90 %) were under test, 3.0 times"
     ctx.order.limits["passes_min"] = 4
     assert memory.coverage(ctx, space, moved_mb=1800).outcome is wire.Outcome.NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("moved_mb", "took_s", "outcome", "more_s"),
+    [
+        (1800, 60, wire.Outcome.PASSED, 120),  # three passes, four are lacking
+        (900, 60, wire.Outcome.PASSED, 240),
+        (5400, 60, wire.Outcome.PASSED, 0),
+        (5310, 60, wire.Outcome.PASSED, START_S),
+        (1800, 298, wire.Outcome.PASSED, 0),
+        (1800, 200, wire.Outcome.PASSED, 100),
+        (1800, 60, wire.Outcome.FAILED, 0),
+        (0, 60, wire.Outcome.NOT_TESTED, 0),
+    ],
+)
+def test_memory_that_was_gone_through_too_seldom_is_tested_longer_while_there_is_time(
+    moved_mb: float, took_s: float, outcome: wire.Outcome, more_s: float
+) -> None:
+    from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
+    from agent.stages.memory import stage as memory
+
+    tested = MemoryOutcome(wire.Check("patterns", outcome), [], moved_mb, 30.0, "")
+    assert memory._missing_s(MemoryRoom(900, 1000), tested, took_s, 300) == pytest.approx(more_s)
+
+
+def test_what_goes_wrong_while_memory_is_tested_longer_counts() -> None:
+    first = memory_load.MemoryOutcome(wire.Check("patterns", wire.Outcome.PASSED, reason="a"), [], 100.0, 30.0, "one")
+    both = memory_load.continued(first, replace(first, moved_mb=50.0, evidence="two"))
+    assert (both.check.outcome, both.moved_mb, both.evidence) == (wire.Outcome.PASSED, 150.0, "one\ntwo")
+    for outcome in (wire.Outcome.FAILED, wire.Outcome.NOT_TESTED):
+        bad = replace(
+            first,
+            check=wire.Check("patterns", outcome),
+            findings=[wire.Finding("memory.miscompare", wire.Severity.CRITICAL, "dimm", "A1", "")],
+        )
+        both = memory_load.continued(first, bad)
+        assert (both.check.outcome, both.findings, both.moved_mb) == (outcome, bad.findings, 200.0)
 
 
 def test_cores_and_disks_burn_as_long_as_a_terabyte_takes_to_fill_and_be_worked(

@@ -4,6 +4,7 @@ reserve) is reported."""
 from __future__ import annotations
 
 from agent.contract import wire
+from agent.contract.host_facts import START_S
 from agent.exercises import memory_load
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
 from agent.exercises.memory_under_test import UnderTest
@@ -18,6 +19,9 @@ from agent.stages.memory.module_coverage import WorkedOn
 from agent.stages.memory.spec import Limits, Params
 
 _LEAST_MB = 64
+# Whether a bit is written as one or zero is drawn anew in each pass. So of bits that are stuck seven passes miss one in
+# 128, and three one in eight.
+_ENOUGH_PASSES = 7.0
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -29,8 +33,12 @@ def run(ctx: StageContext) -> StageReport:
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
     addresses = memory_modules.of_host()
     early = early_memory_test.judge(params.early_test_patterns, early_memory_test.read(), _dimms(ctx), addresses)
-    with UnderTest(space.testable_mb, params.stress_s(space.testable_mb), addresses) as watch:
-        outcomes = [_stress(ctx, space, addresses, watch)]
+    seconds = params.stress_s(space.testable_mb)
+    with UnderTest(space.testable_mb, seconds, addresses) as watch:
+        stressed = _stress(ctx, space, addresses, seconds, watch)
+    if more_s := _missing_s(space, stressed, seconds, params.max_duration_s):
+        stressed = memory_load.continued(stressed, _stress(ctx, space, addresses, more_s))
+    outcomes = [stressed]
     if params.memtester_loops > 0:
         outcomes.append(_memtester(ctx, space, params, addresses))
     of_modules, numbers = _of_modules(ctx, space, addresses, watch, outcomes, early)
@@ -47,12 +55,23 @@ def run(ctx: StageContext) -> StageReport:
     )
 
 
-def _stress(ctx: StageContext, space: MemoryRoom, addresses: AddressMap, watch: UnderTest) -> MemoryOutcome:
-    seconds = ctx.params(Params).stress_s(space.testable_mb)
+def _missing_s(space: MemoryRoom, outcome: MemoryOutcome, took_s: float, most_s: float) -> float:
+    """How much longer the test should go on so that each byte is worked on often enough: a slow memory is not gone
+    through often in the time for its size. 0 if it was, if it has failed, and if the time is up."""
+    left_s = most_s - took_s
+    lacking = _ENOUGH_PASSES - _passes(space, outcome.moved_mb)
+    if lacking <= 0 or left_s < START_S or outcome.check.outcome is not wire.Outcome.PASSED:
+        return 0.0
+    return min(left_s, max(START_S, lacking * space.testable_mb * took_s / outcome.moved_mb))
+
+
+def _stress(
+    ctx: StageContext, space: MemoryRoom, addresses: AddressMap, seconds: float, watch: UnderTest | None = None
+) -> MemoryOutcome:
     with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
         return memory_load.stress(
             "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx), addresses,
-            on_start=watch.start if addresses.spans else None,
+            on_start=watch.start if watch and addresses.spans else None,
         )  # fmt: skip
 
 
