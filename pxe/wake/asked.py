@@ -21,7 +21,7 @@ from runs.machine import State
 from runs.models import Actor, PowerReason, PowerRequest, Run
 
 DO = jobs.Kind("pxe.wake.asked.do", "the power of a host", limit_s=85)
-# A host that hung may by and by boot its own disk: it is power-cycled soon, or not at all.
+# A host that hung may reset and boot its own disk: it is power-cycled soon, or not at all.
 HUNG_WITHIN = timedelta(seconds=120)
 # Who asks to stop a host knows what runs on it now, and not what will run on it when a stopped worker is back.
 STOPPED_WITHIN = timedelta(seconds=120)
