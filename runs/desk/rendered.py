@@ -10,8 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from django.template.loader import render_to_string
-
 from runs.desk import readers, rendering_cache, run_page
 from runs.desk.readers import Permissions
 from runs.desk.rendering_cache import Part, RenderingCache, Shown
@@ -59,11 +57,10 @@ def _read_and_rendered(run_id: int, held: Permissions) -> tuple[Run, Shown]:
 def parts(run: Run, held: Permissions, names: Iterable[str]) -> dict[str, Part]:
     """These fragments of a run that `run_page.load` read, for readers with these permissions."""
     names = tuple(names)
-    context = run_page.context(run, names) | {"csrf_token": rendering_cache.TOKEN}
+    context = run_page.context(run, names)
     return {name: _part(run, name, context, held) for name in names}
 
 
 def _part(run: Run, name: str, context: dict[str, object], held: Permissions) -> Part:
     perms = readers.Perms(held if name in run_page.BY_PERMISSION else readers.NONE)
-    html = render_to_string(run_page.PARTS[name][0], context | {"perms": perms})
-    return rendering_cache.part(html, run.page_version)
+    return rendering_cache.part(run_page.PARTS[name][0], context | {"perms": perms}, run.page_version)

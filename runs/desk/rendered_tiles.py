@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from django.db.models import F, Max
-from django.template.loader import render_to_string
 
 from hosts.models import Host
 from runs.desk import host_page, readers, rendering_cache, run_page, tiles
@@ -27,9 +26,8 @@ def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], d
 
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
-        perms = {"perms": readers.Perms(held)}
-        html = render_to_string("runs/_grid.html", context(asked) | perms)
-        return Shown(version, began, {"grid": rendering_cache.part(html, version)})
+        shown = context(asked) | {"perms": readers.Perms(held)}
+        return Shown(version, began, {"grid": rendering_cache.part("runs/_grid.html", shown, version)})
 
     return kept_grids.get((asked, held), _events_version(), make).parts["grid"]
 
@@ -40,9 +38,7 @@ def host(one: Host, held: Permissions) -> Part:
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
         context = host_page.context(one) | {"perms": readers.Perms(held)}
-        return Shown(
-            version, began, {"host": rendering_cache.part(render_to_string("runs/_host.html", context), version)}
-        )
+        return Shown(version, began, {"host": rendering_cache.part("runs/_host.html", context, version)})
 
     return kept_hosts.get((one.pk, held), _events_version(), make).parts["host"]
 
@@ -67,4 +63,4 @@ def of_runs(run_ids: Sequence[int]) -> list[Part]:
 
 
 def _tile(tile: tiles.Tile, version: int) -> Part:
-    return rendering_cache.part(render_to_string("runs/_tile.html", {"tile": tile}), version)
+    return rendering_cache.part("runs/_tile.html", {"tile": tile}, version)

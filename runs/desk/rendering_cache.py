@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from django.template.loader import render_to_string
+
 K = TypeVar("K", bound=Hashable)
 # How long a rendering is handed out: some texts depend on the time, and not every change has a version.
 FRESH_S = 1.0
@@ -33,8 +35,10 @@ class Part:
     tag: str
 
 
-def part(html: str, version: int) -> Part:
-    """The rendered fragment without indentation, which would be a third of its bytes."""
+def part(template: str, context: Mapping[str, object], version: int) -> Part:
+    """The fragment for many readers, with TOKEN in its forms, and without indentation, which would be a third of its
+    bytes."""
+    html = render_to_string(template, {**context, "csrf_token": TOKEN})
     if "<pre" not in html:
         html = _INDENTATION.sub("\n", html)
     content = _CLOCK.sub(r"\1", html).replace(TOKEN, "")

@@ -14,10 +14,20 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
-from runs.desk import fragments, history_rows, log_viewer, readers, rendered, rendered_tiles, run_page
+from runs.desk import (
+    fragments,
+    history_rows,
+    log_viewer,
+    readers,
+    rendered,
+    rendered_tiles,
+    rendering_cache,
+    run_page,
+)
 from runs.desk.rendering_cache import TOKEN, RenderingCache, Shown
 from runs.models import Run
 from tests import factories
+from tests.rows import a_host
 from vetting import roles
 
 UNKNOWN = '"an older tag"'
@@ -115,10 +125,24 @@ def test_what_a_page_has_already_is_left_out_and_304_if_that_is_all() -> None:
 
 
 @pytest.mark.django_db
+def test_a_form_on_the_part_of_a_host_that_is_rendered_for_all_has_its_readers_token() -> None:
+    host = a_host(wake_method="ipmi", wake_options={"address": "10.0.0.7", "user": "admin"})
+    root = User.objects.create_user("root", is_staff=True, is_superuser=True)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(root, backend="django.contrib.auth.backends.ModelBackend")
+    answer = client.get(reverse("host-parts", args=[host.name]), headers={"If-None-Match": UNKNOWN})
+    (token,) = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.content.decode())
+    asked = {"verb": "off", "number": host.pk, "csrfmiddlewaretoken": token}
+    assert token != TOKEN
+    assert client.post(reverse("power", args=[host.name]), asked).status_code == 200
+    assert client.post(reverse("power", args=[host.name]), asked | {"csrfmiddlewaretoken": TOKEN}).status_code == 403
+
+
+@pytest.mark.django_db
 def test_a_clock_that_runs_in_the_browser_changes_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     run, held = factories.in_smart(), readers.NONE
     texts = iter(['<dd data-elapsed="2026-01-01">1 s</dd>', '<dd data-elapsed="2026-01-01">2 s</dd>', "<dd>2 s</dd>"])
-    monkeypatch.setattr(rendered, "render_to_string", lambda *_: next(texts))
+    monkeypatch.setattr(rendering_cache, "render_to_string", lambda *_: next(texts))
     first, second, other = (rendered.parts(run_page.load(run.pk), held, ["counters"])["counters"] for _ in range(3))
     assert first.tag == second.tag != other.tag
 
@@ -305,7 +329,7 @@ def own_tiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(template)
         return render_to_string(template, context)
 
-    monkeypatch.setattr(rendered_tiles, "render_to_string", counting)
+    monkeypatch.setattr(rendering_cache, "render_to_string", counting)
     return found
 
 
@@ -358,7 +382,8 @@ def test_a_host_is_rendered_once_for_all_who_may_do_the_same_until_an_event(own_
     path = reverse("host-parts", args=[run.host.name])
     operators, viewer = [browser(f"operator{n}", roles.OPERATOR) for n in range(2)], browser("eve", roles.VIEWER)
     shown = [client.get(path, headers={"If-None-Match": UNKNOWN}).content.decode() for client in (*operators, viewer)]
-    assert shown[0] == shown[1] and own_tiles == ["runs/_host.html"] * 2
+    without_tokens = [re.sub(r'(name="csrfmiddlewaretoken" value=")[^"]+', r"\1", html) for html in shown]
+    assert without_tokens[0] == without_tokens[1] and own_tiles == ["runs/_host.html"] * 2
     assert "adopt what run" in shown[0] and "adopt what run" not in shown[2]
     assert operators[0].get(path, headers={"If-None-Match": f'"{tags(shown[0])[0]}"'}).status_code == 304
     factories.tell(run, "note")
