@@ -38,7 +38,7 @@ class Part:
 def part(template: str, context: Mapping[str, object], version: int) -> Part:
     """The fragment for many readers, with TOKEN in its forms, and without indentation, which would be a third of its
     bytes."""
-    html = render_to_string(template, {**context, "csrf_token": TOKEN})
+    html: str = render_to_string(template, {**context, "csrf_token": TOKEN})
     if "<pre" not in html:
         html = _INDENTATION.sub("\n", html)
     content = _CLOCK.sub(r"\1", html).replace(TOKEN, "")
